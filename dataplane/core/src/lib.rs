@@ -1,0 +1,19 @@
+//! The forwarding core of Conclave, sans-IO: datagrams, commands and `now` in; datagrams and events out.
+//!
+//! It knows no socket, no thread, no clock and no Python. Reading order: [`lane`] is the map, then
+//! `edge` (who may speak), `ingress` (what a publisher sent), `egress` (what a subscriber gets).
+//! Nothing here may allocate, lock or log per packet, and no input from the network may panic.
+#![forbid(unsafe_code)]
+
+pub mod association;
+pub mod command;
+pub mod drop;
+pub mod event;
+pub mod ids;
+pub mod lane;
+pub mod media;
+pub mod outbox;
+pub mod relay;
+pub mod sink;
+pub mod stats;
+pub mod time;

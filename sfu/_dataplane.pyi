@@ -1,0 +1,143 @@
+"""The native data plane: commands down, events up, in batches. Only sfu/plane.py may import it.
+
+Units: bytes, microseconds, Hz. Identities are numbers that Python chooses and never reuses while the plane lives.
+Command methods only queue; `flush` hands the queue to the lanes. None of them blocks, none touches a packet.
+A command that names something unknown is ignored and counted (a removal may have crossed it).
+Ill-formed arguments raise ValueError, a closed plane raises RuntimeError, sockets raise OSError.
+"""
+
+from collections.abc import Sequence
+from typing import Literal, TypedDict, final
+
+__version__: str
+drop_reasons: list[str]  # every DropReason name, in counter order
+
+_Codec = Literal["opus", "red", "pcmu", "pcma", "vp8", "vp9", "h264", "h265", "av1"]
+_Kind = Literal["audio", "video"]
+_Extensions = Sequence[tuple[int, str]]  # (id, URI); unknown URIs are ignored
+_Event = (
+    tuple[Literal["transport_validated"], int]
+    | tuple[Literal["transport_connected"], int, str]  # transport, SRTP profile
+    | tuple[Literal["transport_moved"], int]
+    | tuple[Literal["transport_stale"], int]
+    | tuple[Literal["transport_alive"], int]
+    | tuple[Literal["transport_closed"], int, str]  # transport, CloseReason name
+    | tuple[Literal["stream_changed"], int, int, bool, _Codec]  # track, stream, active, codec
+    | tuple[Literal["leg_changed"], int, int | None]  # leg, layer on the wire
+    # [(track, loudest, mean over active, active packets, packets)], levels in -dBov
+    | tuple[Literal["audio_levels"], list[tuple[int, int, int, int, int]]]
+    # transport, stream, label, protocol, ordered, max_retransmits
+    | tuple[Literal["channel_opened"], int, int, str, str, bool, int | None]
+    | tuple[Literal["channel_message"], int, int, bytes, bool]  # transport, stream, data, binary
+    | tuple[Literal["channel_closed"], int, int]
+)
+
+class _Lane(TypedDict):
+    received: tuple[int, int]  # datagrams, bytes
+    sent: tuple[int, int]
+    forwarded: tuple[int, int]  # media packets of legs, without retransmissions
+    drops: list[int]  # in the order of drop_reasons
+    nacks_sent: int
+    nacks_received: int
+    retransmitted: int
+    keyframes_requested: int
+    keyframe_requests_received: int
+    kernel_drops: int  # SO_RXQ_OVFL
+    latency_us: list[int]  # cumulative histogram counts, bounds in `latency_bounds_us`
+    busy_ns: int  # time spent outside poll
+    transports: list[tuple[int, int | None, int, int, int, int]]  # id, rtt, rx pkts, rx bytes, tx pkts, tx bytes
+    tracks: list[tuple[int, int, int, int, int, list[int]]]  # id, packets, bytes, lost, jitter, stream bit rates
+    legs: list[tuple[int, int, int, int, int | None, int]]  # id, packets, bytes, fraction lost/256, rtt, jitter
+
+class _Snapshot(TypedDict):
+    lanes: list[_Lane]
+    latency_bounds_us: list[int]
+    channels: int
+    handshakes: int  # DTLS handshakes completed
+    handshakes_failed: int
+    commands_ignored: int
+
+@final
+class DataPlane:
+    """Lanes and the associations thread; threads start here and end in `close`."""
+
+    def __new__(
+        cls,
+        *,
+        lanes: int,
+        addresses: Sequence[str],  # IP addresses that every lane binds
+        port: int,  # first lane's UDP port, the next lanes take the next ones; 0 lets the kernel choose
+        certificate: bytes,  # DER X.509
+        private_key: bytes,  # DER PKCS#8
+        consent_timeout_ms: int = 30_000,
+        receive_buffer: int = 16_777_216,
+        send_buffer: int = 16_777_216,
+    ) -> DataPlane: ...
+    def fileno(self) -> int:
+        """An eventfd, readable while events wait."""
+    def local_addresses(self) -> list[list[tuple[str, int]]]:
+        """Per lane the (address, port) pairs that its sockets are bound to."""
+    def drain(self, limit: int = 1024) -> list[_Event]: ...
+    def snapshot(self) -> _Snapshot: ...
+    def flush(self) -> None: ...
+    def close(self) -> None:
+        """Sends close_notify to every association, stops the threads; idempotent."""
+    def add_transport(self, transport: int, *, lane: int, ufrag: str, pwd: str) -> None: ...
+    def set_remote(
+        self,
+        transport: int,
+        *,
+        ufrag: str,
+        fingerprints: Sequence[tuple[str, bytes]],  # (hash name in lower case, digest)
+        dtls_client: bool,  # our role
+        sctp: tuple[int, int] | None,  # (peer's port, its max message size)
+    ) -> None: ...
+    def restart_ice(self, transport: int, *, ufrag: str, pwd: str) -> None: ...
+    def set_extensions(self, transport: int, extensions: _Extensions) -> None: ...
+    def remove_transport(self, transport: int) -> None: ...
+    def add_track(
+        self,
+        track: int,
+        *,
+        transport: int,
+        kind: _Kind,
+        mid: str,
+        codecs: Sequence[tuple[int, _Codec, int, int | None, bool]],  # pt, codec, clock rate, rtx pt, nack
+        streams: Sequence[tuple[str | None, int | None, int | None]],  # rid, ssrc, rtx ssrc; low to high
+        screen: bool = False,
+    ) -> None: ...
+    def set_track_open(self, track: int, open: bool) -> None: ...
+    def remove_track(self, track: int) -> None: ...
+    def add_leg(
+        self,
+        leg: int,
+        *,
+        track: int,
+        transport: int,
+        kind: _Kind,
+        mid: str,
+        ssrc: int,
+        rtx_ssrc: int | None,
+        cname: str,
+        payloads: Sequence[tuple[int, int, int | None, bool]],  # source pt, target pt, rtx pt, strip RED
+        extensions: _Extensions,
+    ) -> None:
+        """A leg starts paused; `set_leg` opens it."""
+    def set_leg(self, leg: int, target: tuple[int, int] | None) -> None:
+        """(spatial or stream index, temporal layer) wanted, or None to pause."""
+    def remove_leg(self, leg: int) -> None: ...
+    def request_keyframe(self, track: int, stream: int) -> None: ...
+    def open_channel(
+        self,
+        transport: int,
+        *,
+        stream: int | None,  # None: chosen by the DTLS role (RFC 8832 section 6)
+        label: str,
+        protocol: str = "",
+        ordered: bool = True,
+        max_retransmits: int | None = None,
+        negotiated: bool = False,
+    ) -> None: ...
+    def send(self, to: Sequence[tuple[int, int]], data: bytes, *, binary: bool = True) -> None:
+        """One message to many (transport, stream) pairs; per-channel queues are bounded."""
+    def close_channel(self, transport: int, stream: int) -> None: ...

@@ -1,0 +1,233 @@
+"""What the sfu tells the world: a closed list of frozen classes, delivered in order to one listener.
+
+Each names the room and, where there is one, the peer it is for or about. Levels are linear 0 to 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from common.ids import RoomName, TrackSid
+from sfu.model import LeaveReason, Quality
+
+if TYPE_CHECKING:
+    from sfu.peer import Peer
+    from sfu.publication import Publication
+    from sfu.room import Room
+
+
+@dataclass(frozen=True, slots=True)
+class RoomStarted:
+    """A room came to be."""
+
+    room: Room
+
+
+@dataclass(frozen=True, slots=True)
+class RoomUpdated:
+    """Metadata, counts or the recording flag of a room changed."""
+
+    room: Room
+
+
+@dataclass(frozen=True, slots=True)
+class RoomEnded:
+    """A room is gone; its peers have left before."""
+
+    room: Room
+    reason: LeaveReason
+
+
+@dataclass(frozen=True, slots=True)
+class PeerJoined:
+    """A peer entered (state joining); others see it once it is active or publishes."""
+
+    room: Room
+    peer: Peer
+
+
+@dataclass(frozen=True, slots=True)
+class PeerUpdated:
+    """Something that others may know of a peer changed; its version has risen."""
+
+    room: Room
+    peer: Peer
+
+
+@dataclass(frozen=True, slots=True)
+class PeerActive:
+    """A peer's primary connection is up."""
+
+    room: Room
+    peer: Peer
+
+
+@dataclass(frozen=True, slots=True)
+class PeerLeft:
+    """A peer is gone; `was_active` tells whether it ever got in."""
+
+    room: Room
+    peer: Peer
+    reason: LeaveReason
+    was_active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TrackPublished:
+    """Media of an announced track arrived: it can be subscribed to."""
+
+    room: Room
+    peer: Peer
+    publication: Publication
+
+
+@dataclass(frozen=True, slots=True)
+class TrackUnpublished:
+    """A track ended; `by_server` when its publisher did not ask for it."""
+
+    room: Room
+    peer: Peer
+    publication: Publication
+    by_server: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TrackSubscribed:
+    """The first visible subscription of a track came to be (told to its publisher once)."""
+
+    room: Room
+    peer: Peer
+    publication: Publication
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionFailed:
+    """A wish of `peer` can't be met: code `codec_unsupported`, `track_not_found` or `unknown`."""
+
+    room: Room
+    peer: Peer
+    track: TrackSid
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionAllowed:
+    """A publisher's rules changed what `peer` may receive."""
+
+    room: Room
+    peer: Peer
+    publisher: Peer
+    track: TrackSid
+    allowed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OfferNeeded:
+    """Dual connections: the subscriber connection of `peer` wants `create_offer` (debounced)."""
+
+    room: Room
+    peer: Peer
+
+
+@dataclass(frozen=True, slots=True)
+class SectionsNeeded:
+    """Single connection: `peer` should add this many receiving sections and offer again; 0 and 0: just offer."""
+
+    room: Room
+    peer: Peer
+    audios: int
+    videos: int
+
+
+@dataclass(frozen=True, slots=True)
+class QualityWanted:
+    """Dynacast: the highest quality of a publication that anybody wants, per codec; `OFF` for nobody."""
+
+    room: Room
+    peer: Peer
+    publication: Publication
+    codecs: tuple[tuple[str, Quality], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakersChanged:
+    """Active speakers that changed, with their level; level 0 means silent now."""
+
+    room: Room
+    speakers: tuple[tuple[Peer, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionQuality:
+    """Quality of a peer's connection: "lost", "poor", "good" or "excellent", and a score from 0 to 5."""
+
+    room: Room
+    peer: Peer
+    quality: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class StreamState:
+    """Bandwidth paused or resumed a subscribed video of `peer`."""
+
+    room: Room
+    peer: Peer
+    publication: Publication
+    paused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DataReceived:
+    """A message on a data channel of `peer`."""
+
+    room: Room
+    peer: Peer
+    label: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelsReady:
+    """`peer` can be reached on the data channel `label`."""
+
+    room: Room
+    peer: Peer
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionFailed:
+    """A connection of `peer` ended by itself: code is the data plane's close reason or `negotiation_timeout`."""
+
+    room: Room
+    peer: Peer
+    code: str
+
+
+SfuEvent = (
+    RoomStarted
+    | RoomUpdated
+    | RoomEnded
+    | PeerJoined
+    | PeerUpdated
+    | PeerActive
+    | PeerLeft
+    | TrackPublished
+    | TrackUnpublished
+    | TrackSubscribed
+    | SubscriptionFailed
+    | SubscriptionAllowed
+    | OfferNeeded
+    | SectionsNeeded
+    | QualityWanted
+    | SpeakersChanged
+    | ConnectionQuality
+    | StreamState
+    | DataReceived
+    | ChannelsReady
+    | ConnectionFailed
+)
+
+__all__ = ["RoomName", "SfuEvent"]

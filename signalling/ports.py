@@ -1,0 +1,173 @@
+"""What signalling needs from the rooms, as protocols; `sfu` provides it, `server` wires it.
+
+All calls are synchronous and quick: they change state and queue commands for the data plane; `Engine.flush`
+hands them over. A refusal raises `common.errors.RemoteError` with a stable code and changes nothing.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+from common.ids import Identity, PeerSid, RoomName, RoomSid, TrackSid
+from sfu.model import (
+    ClientFacts,
+    Description,
+    LayerSpec,
+    LeaveReason,
+    PeerKind,
+    PeerSpec,
+    PeerState,
+    Permissions,
+    PublicationSpec,
+    RoomOptions,
+    TrackGrant,
+    TrackSettings,
+)
+
+
+class PublicationPort(Protocol):
+    """A track of a peer."""
+
+    sid: TrackSid
+    spec: PublicationSpec  # as announced, with later feature updates applied
+    mid: str  # of the publisher's section; empty until negotiated
+    mime_type: str  # "video/vp8" style lower case; empty until known
+    sdp_cid: str  # the track id in SDP where it differs from the cid
+    muted: bool
+    layers: tuple[LayerSpec, ...]  # resolved, sorted by quality
+    rids: tuple[str, ...]  # low to high; empty for a single stream
+    published: bool  # media is up and everybody may know
+
+
+class PeerPort(Protocol):
+    """A participant."""
+
+    sid: PeerSid
+    identity: Identity
+    name: str
+    metadata: str
+    attributes: Mapping[str, str]
+    kind: PeerKind
+    permissions: Permissions
+    client: ClientFacts
+    state: PeerState
+    version: int
+    joined_at: float  # seconds since the epoch
+    single_connection: bool
+    last_data_sequence: int  # of reliable data, kept by signalling
+
+    @property
+    def publications(self) -> Mapping[TrackSid, PublicationPort]:
+        """Announced tracks, published or not."""
+
+    @property
+    def is_publisher(self) -> bool:
+        """Whether any track is published."""
+
+    # -- connections: "publisher" (the only one in single mode) and "subscriber" --
+    def handle_offer(self, sdp: str) -> Description:
+        """The client's offer on the publisher connection; returns our answer with candidates in it.
+
+        Raises RemoteError: sdp_malformed, sdp_profile, sdp_no_fingerprint, sdp_limits.
+        """
+
+    def create_offer(self) -> Description:
+        """Our offer on the subscriber connection (dual mode)."""
+
+    def handle_answer(self, sdp: str) -> None:
+        """The client's answer on the subscriber connection."""
+
+    def restart_ice(self) -> None:
+        """New credentials on the subscriber connection with the next offer (resume)."""
+
+    def candidates(self) -> Sequence[str]:
+        """Our candidate lines ("candidate:..."), for clients that want them trickled."""
+
+    # -- publishing --
+    def announce(self, spec: PublicationSpec) -> PublicationPort:
+        """A track to come. Raises RemoteError: not_allowed, limit_exceeded, queued, unsupported_type."""
+
+    def set_muted(self, track: TrackSid, muted: bool) -> None:
+        """Mutes or unmutes an own track. Raises RemoteError: not_found."""
+
+    def update_publication(self, track: TrackSid, spec: PublicationSpec) -> None:
+        """Replaces the announced facts of a track (features, dimensions). Raises RemoteError: not_found."""
+
+    def unpublish(self, track: TrackSid) -> None:
+        """Ends an own track by the server's will (permission, moderation)."""
+
+    def set_track_grants(self, everyone: bool, grants: Sequence[TrackGrant]) -> None:
+        """Replaces the rules about who may subscribe to this peer's tracks."""
+
+    # -- subscribing --
+    def subscribe(self, tracks: Iterable[TrackSid]) -> None:
+        """Wishes for tracks; unknown ones are remembered. Idempotent."""
+
+    def unsubscribe(self, tracks: Iterable[TrackSid]) -> None:
+        """Takes wishes back. Idempotent."""
+
+    def set_track_settings(self, track: TrackSid, settings: TrackSettings) -> None:
+        """What is wanted of a subscribed (or not yet known) track."""
+
+    # -- facts, data, end --
+    def update(
+        self,
+        *,
+        name: str | None = None,
+        metadata: str | None = None,
+        attributes: Mapping[str, str] | None = None,
+        permissions: Permissions | None = None,
+    ) -> None:
+        """Changes facts; attributes merge, an empty value deletes. Raises RemoteError: limit_exceeded."""
+
+    def mark_joined(self) -> None:
+        """The join answer was sent: joining to joined."""
+
+    def leave(self, reason: LeaveReason) -> None:
+        """Ends the peer and all it had. Idempotent."""
+
+
+class RoomPort(Protocol):
+    """A room."""
+
+    sid: RoomSid
+    name: RoomName
+    options: RoomOptions
+    metadata: str
+    created_at: float  # seconds since the epoch
+    recording: bool
+
+    @property
+    def peers(self) -> Mapping[Identity, PeerPort]:
+        """Everybody, hidden ones too."""
+
+    def set_metadata(self, metadata: str) -> None:
+        """Replaces the metadata. Raises RemoteError: limit_exceeded."""
+
+
+class Rooms(Protocol):
+    """The engine, as signalling sees it."""
+
+    @property
+    def rooms(self) -> Mapping[RoomName, RoomPort]:
+        """Rooms that exist."""
+
+    def create_room(self, name: RoomName, options: RoomOptions) -> RoomPort:
+        """Creates a room, or updates the non-default options of one that exists."""
+
+    def delete_room(self, name: RoomName) -> None:
+        """Ends a room and everybody in it. Raises RemoteError: not_found."""
+
+    def join(self, name: RoomName, spec: PeerSpec, options: RoomOptions) -> PeerPort:
+        """Lets a participant in; creates the room if need be; an older peer of that identity leaves first.
+
+        Raises RemoteError: room_full, draining.
+        """
+
+    def send_data(self, peers: Iterable[PeerPort], label: str, data: bytes) -> None:
+        """One message to many peers' channels of that label; unreachable ones are skipped."""
+
+    def channel_open(self, peer: PeerPort, label: str) -> bool:
+        """Whether `peer` can be reached on that channel."""
+
+    def flush(self) -> None:
+        """Hands queued commands to the data plane."""
