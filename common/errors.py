@@ -1,4 +1,4 @@
-"""Two families of error: ours and theirs. Both carry a stable `code`, the same on the wire, in logs and metrics."""
+"""Two families of error, ours and theirs, each with a stable `code`: on the wire, in logs, metrics."""
 
 
 class ConclaveError(Exception):

@@ -45,9 +45,15 @@ class _Lane(TypedDict):
     kernel_drops: int  # SO_RXQ_OVFL
     latency_us: list[int]  # cumulative histogram counts, bounds in `latency_bounds_us`
     busy_ns: int  # time spent outside poll
-    transports: list[tuple[int, int | None, int, int, int, int]]  # id, rtt, rx pkts, rx bytes, tx pkts, tx bytes
-    tracks: list[tuple[int, int, int, int, int, list[int]]]  # id, packets, bytes, lost, jitter, stream bit rates
-    legs: list[tuple[int, int, int, int, int | None, int]]  # id, packets, bytes, fraction lost/256, rtt, jitter
+    transports: list[
+        tuple[int, int | None, int, int, int, int]
+    ]  # id, rtt, rx pkts, rx bytes, tx pkts, tx bytes
+    tracks: list[
+        tuple[int, int, int, int, int, list[int]]
+    ]  # id, packets, bytes, lost, jitter, stream bit rates
+    legs: list[
+        tuple[int, int, int, int, int | None, int]
+    ]  # id, packets, bytes, fraction lost/256, rtt, jitter
 
 class _Snapshot(TypedDict):
     lanes: list[_Lane]
@@ -102,8 +108,12 @@ class DataPlane:
         transport: int,
         kind: _Kind,
         mid: str,
-        codecs: Sequence[tuple[int, _Codec, int, int | None, bool]],  # pt, codec, clock rate, rtx pt, nack
-        streams: Sequence[tuple[str | None, int | None, int | None]],  # rid, ssrc, rtx ssrc; low to high
+        codecs: Sequence[
+            tuple[int, _Codec, int, int | None, bool]
+        ],  # pt, codec, clock rate, rtx pt, nack
+        streams: Sequence[
+            tuple[str | None, int | None, int | None]
+        ],  # rid, ssrc, rtx ssrc; low to high
         screen: bool = False,
     ) -> None: ...
     def set_track_open(self, track: int, open: bool) -> None: ...
@@ -119,7 +129,9 @@ class DataPlane:
         ssrc: int,
         rtx_ssrc: int | None,
         cname: str,
-        payloads: Sequence[tuple[int, int, int | None, bool]],  # source pt, target pt, rtx pt, strip RED
+        payloads: Sequence[
+            tuple[int, int, int | None, bool]
+        ],  # source pt, target pt, rtx pt, strip RED
         extensions: _Extensions,
     ) -> None:
         """A leg starts paused; `set_leg` opens it."""

@@ -150,7 +150,9 @@ class PublicationSpec:
     height: int = 0
     muted: bool = False
     layers: tuple[LayerSpec, ...] = ()
-    codecs: tuple[tuple[str, str], ...] = ()  # (codec as "vp8" or "video/VP8", cid); first is preferred
+    codecs: tuple[
+        tuple[str, str], ...
+    ] = ()  # (codec as "vp8" or "video/VP8", cid); first is preferred
     stream: str = ""
     encryption: int = 0  # opaque: echoed, never interpreted
     stereo: bool = False
