@@ -42,6 +42,19 @@ drop_reasons! {
     LegNotReady = "leg_not_ready",
     /// The send batch is full: the lane sheds this packet.
     SendQueueFull = "send_queue_full",
+    // -- sockets, rings and threads around the core --
+    /// Longer than the receive slot: the kernel cut it off.
+    DatagramTruncated = "datagram_truncated",
+    /// The socket's send buffer stayed full for as long as a lane may wait.
+    SendAgain = "send_again",
+    /// The kernel refused to send (no route, forbidden, too long).
+    SendError = "send_error",
+    /// Handling it panicked: a bug; its transport was discarded.
+    Panicked = "panicked",
+    /// The control plane does not collect its events.
+    EventQueueFull = "event_queue_full",
+    /// The associations thread does not keep up.
+    AssociationQueueFull = "association_queue_full",
 }
 
 /// How many reasons there are: the length of a counter array.
@@ -61,6 +74,18 @@ impl DropCounters {
     /// Counts one drop.
     pub fn count(&mut self, reason: DropReason) {
         self.0[reason as usize] += 1;
+    }
+
+    /// Counts `times` drops at once.
+    pub fn add(&mut self, reason: DropReason, times: u64) {
+        self.0[reason as usize] += times;
+    }
+
+    /// Adds another set of counters to this one.
+    pub fn merge(&mut self, other: &DropCounters) {
+        for (mine, theirs) in self.0.iter_mut().zip(other.0) {
+            *mine += theirs;
+        }
     }
 
     /// How often `reason` occurred.

@@ -62,6 +62,10 @@ impl Lane {
     ) {
     }
 
+    /// Ends the transport behind `path` because handling its datagram panicked: its state is not to be
+    /// trusted. Tells the control plane `TransportClosed` with `Internal`; does nothing for an unknown path.
+    pub fn discard(&mut self, _now: Time, _path: Path, _relays: &mut impl Relays) {}
+
     /// A command from the control plane.
     pub fn handle_command(&mut self, _now: Time, _command: Command, _relays: &mut impl Relays) {}
 
