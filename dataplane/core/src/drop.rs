@@ -37,11 +37,78 @@ drop_reasons! {
     // -- between lanes --
     /// The ring to another lane is full.
     RelayFull = "relay_full",
-    // -- egress --
+    /// The relay lost a packet of this stream: what follows is useless until its next key frame.
+    RelayBroken = "relay_broken",
+    /// No leg on this lane, and no other lane, carries the track.
+    NoLegs = "no_legs",
+    // -- egress: one per (packet, leg) --
     /// The transport that a packet was meant for has no validated address or no keys yet.
     LegNotReady = "leg_not_ready",
     /// The send batch is full: the lane sheds this packet.
     SendQueueFull = "send_queue_full",
+    /// Nobody wants the leg at present.
+    LegPaused = "leg_paused",
+    /// Another simulcast stream is on the wire.
+    LayerNotSelected = "layer_not_selected",
+    /// The leg waits for a key frame.
+    NotAKeyframe = "not_a_keyframe",
+    /// A switch begins with the first packet of a frame, and this is another one.
+    SwitchNotStart = "switch_not_start",
+    /// The stream's time stamps are not yet tied to those of the stream on the wire.
+    SwitchNoSenderReport = "switch_no_sender_report",
+    /// The candidate's time lies too far behind what was already sent.
+    SwitchBehind = "switch_behind",
+    /// Padding carries nothing for a receiver.
+    PaddingOnly = "padding_only",
+    /// Temporal layer above the leg's.
+    TemporalDrop = "temporal_drop",
+    /// Spatial layer above the leg's, or not needed for it.
+    SpatialDrop = "spatial_drop",
+    /// The frame refers to one that this leg did not get.
+    ChainBroken = "chain_broken",
+    /// Older than the first packet since the last switch.
+    BeforeSwitch = "before_switch",
+    /// Late, and its place was given up when it did not come.
+    LateExcluded = "late_excluded",
+    /// Later than the mapping or the frame decisions reach back.
+    LateNoMapping = "late_no_mapping",
+    /// Late, of the stream that was on the wire before the last switch.
+    LateAfterSwitch = "late_after_switch",
+    /// This leg has sent the packet before.
+    LegDuplicate = "leg_duplicate",
+    /// Its number was declared empty towards the receiver.
+    HoleAlreadyClosed = "hole_already_closed",
+    /// The leg's section has no payload type for this codec.
+    PayloadUnmapped = "payload_unmapped",
+    /// Larger than the path takes once rewritten.
+    TooBig = "too_big",
+    /// A redundant block that names no primary payload.
+    RedWithoutPrimary = "red_without_primary",
+    // -- repair --
+    /// Asked again for a packet that was never sent or is no longer kept.
+    NackMiss = "nack_miss",
+    /// Asked again for a packet that was sent again less than a round trip ago.
+    NackDedupe = "nack_dedupe",
+    /// Asked again too often for one packet.
+    NackTries = "nack_tries",
+    /// Asked again for a packet too old to be played.
+    NackLate = "nack_late",
+    /// The leg's budget for retransmissions is spent.
+    NackBudget = "nack_budget",
+    /// Asked again for a packet that a later key frame made superfluous.
+    NackSuperseded = "nack_superseded",
+    /// Asked again over a leg that negotiated no retransmission stream.
+    NackNoRtx = "nack_no_rtx",
+    // -- feedback of subscribers --
+    /// A subscriber's feedback names a stream that it does not get.
+    FeedbackUnknownStream = "feedback_unknown_stream",
+    /// Transport-wide feedback about numbers that were not sent or are forgotten.
+    FeedbackUnknownNumber = "feedback_unknown_number",
+    /// More key-frame requests than one receiver may cause.
+    KeyframeFlood = "keyframe_flood",
+    // -- commands --
+    /// A command named something that does not exist (any more).
+    CommandUnknown = "command_unknown",
     // -- sockets, rings and threads around the core --
     /// Longer than the receive slot: the kernel cut it off.
     DatagramTruncated = "datagram_truncated",

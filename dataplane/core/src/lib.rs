@@ -8,7 +8,9 @@
 pub mod association;
 pub mod command;
 pub mod drop;
+pub mod egress;
 pub mod event;
+pub mod idmap;
 pub mod ids;
 pub mod lane;
 pub mod media;
