@@ -1,0 +1,383 @@
+"""Every option of the server with its type, default, unit and reason; `docs/configuration.md` is made from it.
+
+In: TOML text. Out: a frozen `Config`, or a `ConfigError` that lists every problem with its line and remedy.
+Must not: guess. An unknown option, a wrong type, a weak secret or development keys on a public address stop
+the start.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from common.errors import LocalError
+from common.redact import Redacted
+
+DEV_KEY = "devkey"
+DEV_SECRET = "secret"  # noqa: S105 - LiveKit's well-known development pair, refused on public addresses
+MIN_SECRET_LENGTH = (
+    32  # 256 bits of base64 or hex at the very least, for HMAC-SHA256 (RFC 7518 section 3.2)
+)
+MAX_LANES = 64  # one lane fills one core; machines with more cores run several nodes
+
+Port = Annotated[int, Field(ge=0, le=65_535)]
+
+
+class Section(BaseModel):
+    """Base of all sections: strict types, no unknown options, immutable."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class HttpSection(Section):
+    """Signalling, APIs and the page."""
+
+    bind: str = Field("127.0.0.1", description="IP address that HTTP and WebSocket listen on.")
+    port: Port = Field(7880, description="TCP port; 0 lets the system choose.")
+    trusted_proxies: list[str] = Field(
+        default_factory=list,
+        description="Addresses of reverse proxies whose X-Forwarded-For and -Proto headers are believed.",
+    )
+    certificate: str = Field(
+        "", description="PEM file with the TLS certificate chain; empty: plain HTTP."
+    )
+    private_key: str = Field("", description="PEM file with the TLS private key.")
+
+
+class MediaSection(Section):
+    """The data plane."""
+
+    lanes: Annotated[int, Field(ge=1, le=MAX_LANES)] = Field(
+        1, description="Execution lanes: native threads with a UDP port each. One fills one core."
+    )
+    addresses: list[str] = Field(
+        default_factory=list,
+        description="IP addresses that every lane binds, IPv4 and IPv6; empty: the address of the default route.",
+    )
+    port: Port = Field(
+        7882,
+        description="UDP port of the first lane; the next lanes take the next ports. 0: any free port.",
+    )
+    announced: dict[str, str] = Field(
+        default_factory=dict,
+        description="Bound address -> address that clients should use, for machines behind 1:1 NAT.",
+    )
+    consent_timeout: Annotated[int, Field(ge=10, le=60)] = Field(
+        30,
+        description="Seconds without a valid connectivity check after which sending stops (RFC 7675).",
+    )
+    receive_buffer: Annotated[int, Field(ge=65_536, le=1 << 30)] = Field(
+        16_777_216, description="Bytes of socket receive buffer asked of the kernel."
+    )
+    send_buffer: Annotated[int, Field(ge=65_536, le=1 << 30)] = Field(
+        16_777_216, description="Bytes of socket send buffer asked of the kernel."
+    )
+
+
+class RoomsSection(Section):
+    """Defaults of rooms."""
+
+    auto_create: bool = Field(True, description="Whether a first join creates the room.")
+    empty_timeout: Annotated[int, Field(ge=0)] = Field(
+        300, description="Seconds that a room waits for its first participant."
+    )
+    departure_timeout: Annotated[int, Field(ge=0)] = Field(
+        20, description="Seconds that a room stays after its last participant left."
+    )
+    max_participants: Annotated[int, Field(ge=0)] = Field(0, description="Limit per room; 0: none.")
+
+
+class KeySection(Section):
+    """An API key: its secret comes from a file or the environment, or stands here."""
+
+    secret: str = Field("", description="The secret itself (better: a file or the environment).")
+    secret_file: str = Field("", description="File that holds the secret, mode 0600.")
+    secret_env: str = Field("", description="Environment variable that holds the secret.")
+
+
+class LogSection(Section):
+    """Logs go to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least level shown."
+    )
+    format: Literal["auto", "console", "json"] = Field(
+        "auto", description="auto: console on a terminal, JSON elsewhere."
+    )
+
+
+class ShutdownSection(Section):
+    """Going down."""
+
+    drain: Annotated[int, Field(ge=0, le=86_400)] = Field(
+        30,
+        description="Seconds after SIGTERM in which calls may end by themselves; a second one stops at once.",
+    )
+
+
+class ConfigFile(Section):
+    """The whole file."""
+
+    http: HttpSection = HttpSection()
+    media: MediaSection = MediaSection()
+    rooms: RoomsSection = RoomsSection()
+    keys: dict[str, KeySection] = Field(default_factory=dict, description="API key -> its secret.")
+    log: LogSection = LogSection()
+    shutdown: ShutdownSection = ShutdownSection()
+    data: str = Field("data", description="Folder for everything that outlives the process.")
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What the server is built from: the file, its secrets resolved."""
+
+    file: ConfigFile
+    keys: dict[str, Redacted[str]]
+    development: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong in a configuration."""
+
+    line: int  # 1-based; 0 when the file as a whole is meant
+    option: str  # dotted path
+    message: str
+    remedy: str
+
+
+class ConfigError(LocalError):
+    """All problems of a configuration at once."""
+
+    def __init__(self, name: str, problems: list[Problem]) -> None:
+        """`name` is the file's name as the user gave it."""
+        self.problems = problems
+        lines = [
+            f"{name}:{p.line}: {p.option}: {p.message}. {p.remedy}" if p.line else
+            f"{name}: {p.option}: {p.message}. {p.remedy}"
+            for p in problems
+        ]  # fmt: skip
+        super().__init__("config_invalid", "\n".join(lines))
+
+
+def load(path: Path, environ: dict[str, str] | None = None) -> Config:
+    """Reads and checks a file. Raises ConfigError."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        problem = Problem(
+            0, "file", f"cannot be read ({error.strerror})", "Check path and permissions."
+        )
+        raise ConfigError(str(path), [problem]) from error
+    return parse(text, name=str(path), environ=dict(os.environ) if environ is None else environ)
+
+
+def parse(text: str, *, name: str, environ: dict[str, str]) -> Config:
+    """Checks the text of a file. Raises ConfigError with every problem found."""
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(name, [_syntax_problem(error)]) from error
+    try:
+        file = ConfigFile.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigError(name, [_type_problem(text, item) for item in error.errors()]) from error
+    problems: list[Problem] = []
+    keys = _resolve_keys(file, text, environ, problems)
+    _check_addresses(file, text, problems)
+    _check_tls(file, text, problems)
+    if not file.keys:
+        problems.append(
+            Problem(
+                0,
+                "keys",
+                "no API key is configured",
+                "Add [keys.NAME] with secret_file or secret_env.",
+            )
+        )
+    if problems:
+        raise ConfigError(name, problems)
+    return Config(file=file, keys=keys)
+
+
+def development(*, port: int, data: str, lanes: int = 1, media_port: int = 0) -> Config:
+    """Embedded defaults on loopback with the well-known development pair."""
+    file = ConfigFile(
+        http=HttpSection(bind="127.0.0.1", port=port),
+        media=MediaSection(addresses=["127.0.0.1"], port=media_port, lanes=lanes),
+        data=data,
+    )
+    return Config(file=file, keys={DEV_KEY: Redacted(DEV_SECRET)}, development=True)
+
+
+def is_public(address: str) -> bool:
+    """Whether others than this machine can reach an address bound here."""
+    return not ipaddress.ip_address(address).is_loopback
+
+
+def _resolve_keys(
+    file: ConfigFile, text: str, environ: dict[str, str], problems: list[Problem]
+) -> dict[str, Redacted[str]]:
+    keys: dict[str, Redacted[str]] = {}
+    for key, section in file.keys.items():
+        line = find_line(text, ("keys", key))
+        option = f"keys.{key}"
+        given = [bool(section.secret), bool(section.secret_file), bool(section.secret_env)]
+        if sum(given) != 1:
+            problems.append(
+                Problem(
+                    line,
+                    option,
+                    "needs exactly one of secret, secret_file, secret_env",
+                    "Give one.",
+                )
+            )
+            continue
+        try:
+            secret = _read_secret(section, environ)
+        except (OSError, KeyError) as error:
+            problems.append(
+                Problem(
+                    line,
+                    option,
+                    f"secret not found ({type(error).__name__})",
+                    "Create it or fix the name.",
+                )
+            )
+            continue
+        keys[key] = Redacted(secret)
+        if key == DEV_KEY or secret == DEV_SECRET:
+            if is_public(file.http.bind):
+                remedy = "Use a key of your own, or bind 127.0.0.1."
+                problems.append(
+                    Problem(line, option, "development keys on a public address", remedy)
+                )
+        elif len(secret) < MIN_SECRET_LENGTH:
+            remedy = "Make one with: openssl rand -base64 48"
+            problems.append(
+                Problem(
+                    line, option, f"weak secret: fewer than {MIN_SECRET_LENGTH} characters", remedy
+                )
+            )
+    return keys
+
+
+def _read_secret(section: KeySection, environ: dict[str, str]) -> str:
+    if section.secret_file:
+        return Path(section.secret_file).read_text(encoding="utf-8").strip()
+    if section.secret_env:
+        return environ[section.secret_env]
+    return section.secret
+
+
+def _check_addresses(file: ConfigFile, text: str, problems: list[Problem]) -> None:
+    named = [(("http", "bind"), file.http.bind)]
+    named += [(("media", "addresses"), address) for address in file.media.addresses]
+    for pair in file.media.announced.items():
+        named += [(("media", "announced"), address) for address in pair]
+    named += [(("http", "trusted_proxies"), address) for address in file.http.trusted_proxies]
+    for path, address in named:
+        try:
+            parsed = ipaddress.ip_address(address)
+        except ValueError:
+            remedy = "Write an IPv4 or IPv6 address without port or prefix length."
+            problems.append(
+                Problem(
+                    find_line(text, path), ".".join(path), f"{address!r} is no IP address", remedy
+                )
+            )
+            continue
+        if path[0] == "media" and parsed.is_unspecified:
+            remedy = "Name the addresses that clients reach, or leave the list empty."
+            problems.append(
+                Problem(
+                    find_line(text, path), ".".join(path), "a wildcard cannot be announced", remedy
+                )
+            )
+    for bound in file.media.announced:
+        if file.media.addresses and bound not in file.media.addresses:
+            remedy = "Use an address of media.addresses on the left."
+            where = ("media", "announced")
+            problems.append(
+                Problem(
+                    find_line(text, where), "media.announced", f"{bound!r} is not bound", remedy
+                )
+            )
+
+
+def _check_tls(file: ConfigFile, text: str, problems: list[Problem]) -> None:
+    given = [name for name in ("certificate", "private_key") if getattr(file.http, name)]
+    if len(given) == 1:
+        problems.append(
+            Problem(
+                find_line(text, ("http", given[0])),
+                f"http.{given[0]}",
+                "certificate and private_key go together",
+                "Give both, or neither.",
+            )
+        )
+    for option in given:
+        if not Path(getattr(file.http, option)).is_file():
+            problems.append(
+                Problem(
+                    find_line(text, ("http", option)),
+                    f"http.{option}",
+                    "file not found",
+                    "Check the path.",
+                )
+            )
+
+
+def _syntax_problem(error: tomllib.TOMLDecodeError) -> Problem:
+    message = str(error)
+    line = 0
+    if "(at line " in message:
+        message, _, position = message.partition(" (at line ")
+        line = int(position.split(",")[0])
+    return Problem(line, "syntax", message, "Mend the TOML there.")
+
+
+def _type_problem(text: str, item: object) -> Problem:
+    facts = item if isinstance(item, dict) else {}
+    path = tuple(str(part) for part in facts.get("loc", ()))
+    option = ".".join(path)
+    line = find_line(text, path)
+    if facts.get("type") == "extra_forbidden":
+        return Problem(
+            line, option, "unknown option", "Remove it, or see docs/configuration.md for its name."
+        )
+    given = facts.get("input")
+    message = str(facts.get("msg", "is wrong"))
+    return Problem(
+        line, option, f"{message} (got {type(given).__name__})", "See docs/configuration.md."
+    )
+
+
+def find_line(text: str, path: tuple[str, ...]) -> int:
+    """The 1-based line on which the option at `path` stands in TOML `text`; 0 if it does not."""
+    table: tuple[str, ...] = ()
+    best = 0
+    for number, line in enumerate(text.splitlines(), start=1):
+        stripped = line.strip()
+        if stripped.startswith("["):
+            table = _dotted(stripped.strip("[] "))
+            here = table
+        elif "=" in stripped and not stripped.startswith("#"):
+            here = table + _dotted(stripped.partition("=")[0])
+        else:
+            continue
+        if here == path:
+            return number
+        if path[: len(here)] == here and here:
+            best = number
+    return best
+
+
+def _dotted(name: str) -> tuple[str, ...]:
+    return tuple(part.strip().strip("\"'") for part in name.strip().split("."))
