@@ -1,0 +1,206 @@
+"""One participant's session: signalling in, peer connections beside it.
+
+In: a server address, a token, tracks to publish. Out: published tracks, received tracks, failures as RemoteError
+with a stable code. Must not: touch the server's packages; two PeerConnections as clients of the first protocol
+versions do, because that is what aiortc's answering and offering sides support without tricks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+import websockets
+from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from livekit.protocol import models, rtc
+
+from common.errors import RemoteError
+
+PROTOCOL = 16  # the newest number whose features this client has
+ANSWER_SECONDS = 10.0  # how long any single answer of the server may take
+MAX_MESSAGE = 2 * 1024 * 1024  # a join answer of a large room stays far below
+
+TrackHandler = Callable[[str, MediaStreamTrack], None]
+
+
+class ProbeSession:
+    """A joined participant. Make one with `join`."""
+
+    def __init__(self, socket: websockets.ClientConnection, on_track: TrackHandler) -> None:
+        """`on_track` gets (track sid, track) for everything subscribed to."""
+        self._socket = socket
+        self._on_track = on_track
+        self._answers: dict[str, asyncio.Future[Any]] = {}
+        configuration = RTCConfiguration(iceServers=[])
+        self._publisher = RTCPeerConnection(configuration)
+        self._subscriber = RTCPeerConnection(configuration)
+        self._subscriber.on("track", self._received)
+        self.connected = asyncio.Event()
+        self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.room = ""
+
+    async def publish(
+        self, track: MediaStreamTrack, *, name: str, source: str, muted: bool = False
+    ) -> str:
+        """Announces and sends a track; returns its sid. Raises RemoteError."""
+        request = rtc.AddTrackRequest(
+            cid=track.id,
+            name=name,
+            type=track.kind.upper(),
+            source=source.upper(),
+            muted=muted,
+            width=getattr(track, "width", 0),
+            height=getattr(track, "height", 0),
+        )
+        reply = self._expect(f"published {track.id}")
+        await self._send(rtc.SignalRequest(add_track=request))
+        sid = str(await self._within(reply, "publish_timeout"))
+        self._publisher.addTransceiver(track, direction="sendonly")
+        await self._negotiate()
+        return sid
+
+    async def close(self) -> None:
+        """Says goodbye and releases everything."""
+        with suppress(websockets.ConnectionClosed):
+            await self._send(
+                rtc.SignalRequest(leave=rtc.LeaveRequest(reason=models.CLIENT_INITIATED))
+            )
+        await self._publisher.close()
+        await self._subscriber.close()
+        await self._socket.close()
+
+    async def run(self) -> None:
+        """Handles what the server says until the socket closes."""
+        reason = "closed"
+        try:
+            async for frame in self._socket:
+                message = rtc.SignalResponse.FromString(
+                    frame if isinstance(frame, bytes) else frame.encode()
+                )
+                if message.WhichOneof("message") == "leave":
+                    reason = models.DisconnectReason.Name(message.leave.reason).lower()
+                    break
+                await self._handle(message)
+        finally:
+            if not self.ended.done():
+                self.ended.set_result(reason)
+            for waiting in self._answers.values():
+                if not waiting.done():
+                    waiting.set_exception(
+                        RemoteError("session_ended", "the server ended the session")
+                    )
+
+    async def _handle(self, message: rtc.SignalResponse) -> None:
+        kind = message.WhichOneof("message")
+        if kind == "join":
+            self.room = message.join.room.name
+            self._answer("join", message.join)
+        elif kind == "offer":
+            await self._answer_offer(message.offer)
+        elif kind == "answer":
+            self._answer("answer", message.answer.sdp)
+        elif kind == "track_published":
+            self._answer(
+                f"published {message.track_published.cid}", message.track_published.track.sid
+            )
+        elif kind == "request_response" and message.request_response.reason:
+            code = rtc.RequestResponse.Reason.Name(message.request_response.reason).lower()
+            self._refuse(RemoteError(code, message.request_response.message or code))
+
+    async def _answer_offer(self, offer: rtc.SessionDescription) -> None:
+        await self._subscriber.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))
+        await self._subscriber.setLocalDescription(await self._subscriber.createAnswer())
+        answer = rtc.SessionDescription(
+            type="answer", sdp=self._subscriber.localDescription.sdp, id=offer.id
+        )
+        await self._send(rtc.SignalRequest(answer=answer))
+
+    async def _negotiate(self) -> None:
+        await self._publisher.setLocalDescription(await self._publisher.createOffer())
+        reply = self._expect("answer")
+        offer = rtc.SessionDescription(type="offer", sdp=self._publisher.localDescription.sdp)
+        await self._send(rtc.SignalRequest(offer=offer))
+        sdp = str(await self._within(reply, "answer_timeout"))
+        await self._publisher.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
+
+    def _received(self, track: MediaStreamTrack) -> None:
+        self._on_track(track.id, track)
+
+    def _expect(self, key: str) -> asyncio.Future[Any]:
+        waiting: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._answers[key] = waiting
+        return waiting
+
+    def _answer(self, key: str, value: object) -> None:
+        waiting = self._answers.pop(key, None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(value)
+
+    def _refuse(self, error: RemoteError) -> None:
+        for waiting in self._answers.values():
+            if not waiting.done():
+                waiting.set_exception(error)
+        self._answers.clear()
+
+    async def _send(self, message: rtc.SignalRequest) -> None:
+        await self._socket.send(message.SerializeToString())
+
+    @staticmethod
+    async def _within(waiting: asyncio.Future[Any], code: str) -> object:
+        try:
+            return await asyncio.wait_for(waiting, ANSWER_SECONDS)
+        except TimeoutError:
+            raise RemoteError(code, f"no answer within {ANSWER_SECONDS:.0f} seconds") from None
+
+    async def joined(self) -> None:
+        """Waits for the join answer."""
+        await self._within(self._expect("join"), "join_timeout")
+
+
+@asynccontextmanager
+async def join(
+    url: str, token: str, *, subscribe: bool = True, on_track: TrackHandler | None = None
+) -> AsyncIterator[ProbeSession]:
+    """Joins; leaves at the end of the block. Raises RemoteError: join_refused, unreachable, join_timeout."""
+    query = urlencode(
+        {
+            "access_token": token,
+            "protocol": PROTOCOL,
+            "auto_subscribe": int(subscribe),
+            "version": "0.1.0",
+        }
+    )
+    target = urlunsplit(signal_address(url)._replace(query=query))
+    try:
+        socket = await websockets.connect(target, max_size=MAX_MESSAGE, open_timeout=ANSWER_SECONDS)
+    except websockets.InvalidStatus as error:
+        status = error.response.status_code
+        raise RemoteError(
+            "join_refused", f"the server refused to let us join (status {status})"
+        ) from error
+    except (OSError, TimeoutError, websockets.WebSocketException) as error:
+        raise RemoteError(
+            "unreachable", f"no WebSocket to the server ({type(error).__name__})"
+        ) from error
+    session = ProbeSession(socket, on_track or (lambda _sid, _track: None))
+    welcome = asyncio.create_task(session.joined(), name="probe-join")
+    await asyncio.sleep(0)  # lets `joined` register before the first frame is read
+    runner = asyncio.create_task(session.run(), name="probe-run")
+    try:
+        await welcome
+        yield session
+    finally:
+        await session.close()
+        runner.cancel()
+        with suppress(asyncio.CancelledError):
+            await runner
+
+
+def signal_address(url: str) -> Any:
+    """The split `/rtc` address for a server's base address (http, https, ws or wss)."""
+    parts = urlsplit(url)
+    scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
+    return parts._replace(scheme=scheme, path=parts.path.rstrip("/") + "/rtc")
