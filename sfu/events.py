@@ -1,4 +1,7 @@
-"""What the sfu tells the world: a closed list of frozen classes, delivered in order to one listener.
+"""What the sfu tells the world: a closed list of frozen classes, delivered in order to one listener by `flush`.
+
+Every rise of a peer's version comes with `PeerUpdated` (tracks published, muted or ended, facts, permissions,
+state), so it alone decides when others are told; it precedes `TrackPublished` and `PeerActive`.
 
 Each names the room and, where there is one, the peer it is for or about. Levels are linear 0 to 1.
 """

@@ -2,6 +2,9 @@
 
 All calls are synchronous and quick: they change state and queue commands for the data plane; `Engine.flush`
 hands them over. A refusal raises `common.errors.RemoteError` with a stable code and changes nothing.
+
+Events reach their listener only inside `Engine.flush`, in order, never inside another call: what a call returned
+can be sent before what it caused. Events hold the live objects, which may have moved on by then.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -53,6 +56,8 @@ class PeerPort(Protocol):
     version: int
     joined_at: float  # seconds since the epoch
     single_connection: bool
+    subscriber_primary: bool  # which connection makes it active; fixed at the join
+    failed: bool  # a connection ended by itself: it can't be resumed, only joined anew
     last_data_sequence: int  # of reliable data, kept by signalling
 
     @property
@@ -67,14 +72,18 @@ class PeerPort(Protocol):
     def handle_offer(self, sdp: str) -> Description:
         """The client's offer on the publisher connection; returns our answer with candidates in it.
 
-        Raises RemoteError: sdp_malformed, sdp_profile, sdp_no_fingerprint, sdp_limits.
+        Raises RemoteError: sdp_malformed, sdp_profile, sdp_no_fingerprint, sdp_limits,
+        sdp_fingerprint_changed.
         """
 
     def create_offer(self) -> Description:
         """Our offer on the subscriber connection (dual mode)."""
 
     def handle_answer(self, sdp: str) -> None:
-        """The client's answer on the subscriber connection."""
+        """The client's answer on the subscriber connection; one that nothing waits for is ignored and counted.
+
+        Raises RemoteError: as `handle_offer`.
+        """
 
     def restart_ice(self) -> None:
         """New credentials on the subscriber connection with the next offer (resume)."""
@@ -84,7 +93,10 @@ class PeerPort(Protocol):
 
     # -- publishing --
     def announce(self, spec: PublicationSpec) -> PublicationPort:
-        """A track to come. Raises RemoteError: not_allowed, limit_exceeded, queued, unsupported_type."""
+        """A track to come. Raises RemoteError: not_allowed, limit_exceeded, queued, unsupported_type.
+
+        `queued`: the cid is in use; announce again when that track's TrackUnpublished arrives.
+        """
 
     def set_muted(self, track: TrackSid, muted: bool) -> None:
         """Mutes or unmutes an own track. Raises RemoteError: not_found."""
