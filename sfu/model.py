@@ -45,6 +45,9 @@ class LeaveReason(StrEnum):
     SIGNAL_CLOSE = "signal_close"
     CONNECTION_TIMEOUT = "connection_timeout"
     MEDIA_FAILURE = "media_failure"
+    USER_UNAVAILABLE = "user_unavailable"
+    USER_REJECTED = "user_rejected"
+    AGENT_ERROR = "agent_error"
 
 
 class TrackKind(StrEnum):

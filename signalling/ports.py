@@ -1,13 +1,15 @@
 """What signalling needs from the rooms, as protocols; `sfu` provides it, `server` wires it.
 
-All calls are synchronous and quick: they change state and queue commands for the data plane; `Engine.flush`
-hands them over. A refusal raises `common.errors.RemoteError` with a stable code and changes nothing.
+All calls are synchronous and quick: they change state and queue commands for the data plane;
+`Rooms.flush` hands them over. A refusal raises `common.errors.RemoteError` with a stable code and
+changes nothing.
 
-Events reach their listener only inside `Engine.flush`, in order, never inside another call: what a call returned
-can be sent before what it caused. Events hold the live objects, which may have moved on by then.
+Events reach their listener only inside `Rooms.flush`, in order, never inside another call: what a
+call returned can be sent before what it caused. Events hold the live objects, which may have moved
+on by then.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from common.ids import Identity, PeerSid, RoomName, RoomSid, TrackSid
@@ -30,35 +32,113 @@ from sfu.model import (
 class PublicationPort(Protocol):
     """A track of a peer."""
 
-    sid: TrackSid
-    spec: PublicationSpec  # as announced, with later feature updates applied
-    mid: str  # of the publisher's section; empty until negotiated
-    mime_type: str  # "video/vp8" style lower case; empty until known
-    sdp_cid: str  # the track id in SDP where it differs from the cid
-    muted: bool
-    layers: tuple[LayerSpec, ...]  # resolved, sorted by quality
-    rids: tuple[str, ...]  # low to high; empty for a single stream
-    published: bool  # media is up and everybody may know
+    @property
+    def sid(self) -> TrackSid:
+        """`TR_...`."""
+
+    @property
+    def spec(self) -> PublicationSpec:
+        """As announced, with later feature updates applied."""
+
+    @property
+    def mid(self) -> str:
+        """Of the publisher's section; empty until negotiated."""
+
+    @property
+    def mime_type(self) -> str:
+        """In lower case, such as `video/vp8`; empty until known."""
+
+    @property
+    def sdp_cid(self) -> str:
+        """The track id in SDP where it differs from the cid."""
+
+    @property
+    def muted(self) -> bool:
+        """Whether its publisher or a moderator muted it."""
+
+    @property
+    def layers(self) -> tuple[LayerSpec, ...]:
+        """Resolved, sorted by quality."""
+
+    @property
+    def rids(self) -> tuple[str, ...]:
+        """Low to high; empty for a single stream."""
+
+    @property
+    def published(self) -> bool:
+        """Media is up and everybody may know."""
 
 
 class PeerPort(Protocol):
-    """A participant."""
+    """A participant.
 
-    sid: PeerSid
-    identity: Identity
-    name: str
-    metadata: str
-    attributes: Mapping[str, str]
-    kind: PeerKind
-    permissions: Permissions
-    client: ClientFacts
-    state: PeerState
-    version: int
-    joined_at: float  # seconds since the epoch
-    single_connection: bool
-    subscriber_primary: bool  # which connection makes it active; fixed at the join
-    failed: bool  # a connection ended by itself: it can't be resumed, only joined anew
-    last_data_sequence: int  # of reliable data, kept by signalling
+    The primary connection, which makes the peer active, is the subscriber's if there are two and
+    it may subscribe, else the publisher's. The engine owns the timers of connections: 60 s from
+    join to active, negotiation, and the 5 s that a peer stays after `ConnectionFailed`. Signalling
+    ends a peer whose socket closed before it was active.
+    """
+
+    @property
+    def sid(self) -> PeerSid:
+        """`PA_...`."""
+
+    @property
+    def identity(self) -> Identity:
+        """Unique in its room."""
+
+    @property
+    def name(self) -> str:
+        """For people to read."""
+
+    @property
+    def metadata(self) -> str:
+        """Opaque to the server."""
+
+    @property
+    def attributes(self) -> Mapping[str, str]:
+        """Opaque to the server."""
+
+    @property
+    def kind(self) -> PeerKind:
+        """What it is."""
+
+    @property
+    def permissions(self) -> Permissions:
+        """What it may do now."""
+
+    @property
+    def client(self) -> ClientFacts:
+        """What its client said about itself."""
+
+    @property
+    def state(self) -> PeerState:
+        """How far it has come."""
+
+    @property
+    def version(self) -> int:
+        """Rises with every change that others may see; never falls within a sid."""
+
+    @property
+    def joined_at(self) -> float:
+        """Seconds since the epoch."""
+
+    @property
+    def single_connection(self) -> bool:
+        """One connection for both directions."""
+
+    @property
+    def subscriber_primary(self) -> bool:
+        """Which connection makes it active; fixed at the join."""
+
+    @property
+    def failed(self) -> bool:
+        """A connection ended by itself: it can't be resumed, only joined anew."""
+
+    last_data_sequence: int  # of reliable data from this peer; kept by signalling
+
+    @property
+    def subscribed_tracks(self) -> Collection[TrackSid]:
+        """Tracks of others that this peer receives now (bound subscriptions, not wishes)."""
 
     @property
     def publications(self) -> Mapping[TrackSid, PublicationPort]:
@@ -80,9 +160,9 @@ class PeerPort(Protocol):
         """Our offer on the subscriber connection (dual mode)."""
 
     def handle_answer(self, sdp: str) -> None:
-        """The client's answer on the subscriber connection; one that nothing waits for is ignored and counted.
+        """The client's answer on the subscriber connection.
 
-        Raises RemoteError: as `handle_offer`.
+        One that nothing waits for is ignored and counted. Raises RemoteError: as `handle_offer`.
         """
 
     def restart_ice(self) -> None:
@@ -93,16 +173,20 @@ class PeerPort(Protocol):
 
     # -- publishing --
     def announce(self, spec: PublicationSpec) -> PublicationPort:
-        """A track to come. Raises RemoteError: not_allowed, limit_exceeded, queued, unsupported_type.
+        """A track to come.
 
-        `queued`: the cid is in use; announce again when that track's TrackUnpublished arrives.
+        Raises RemoteError: not_allowed, limit_exceeded, unsupported_type, or queued when that cid
+        is announced or published already (signalling asks again after its `TrackUnpublished`).
         """
 
     def set_muted(self, track: TrackSid, muted: bool) -> None:
         """Mutes or unmutes an own track. Raises RemoteError: not_found."""
 
     def update_publication(self, track: TrackSid, spec: PublicationSpec) -> None:
-        """Replaces the announced facts of a track (features, dimensions). Raises RemoteError: not_found."""
+        """Replaces the announced facts of a track (features, size, further codecs).
+
+        Raises RemoteError: not_found.
+        """
 
     def unpublish(self, track: TrackSid) -> None:
         """Ends an own track by the server's will (permission, moderation)."""
@@ -129,7 +213,10 @@ class PeerPort(Protocol):
         attributes: Mapping[str, str] | None = None,
         permissions: Permissions | None = None,
     ) -> None:
-        """Changes facts; attributes merge, an empty value deletes. Raises RemoteError: limit_exceeded."""
+        """Changes facts; attributes merge, an empty value deletes.
+
+        Raises RemoteError: limit_exceeded.
+        """
 
     def mark_joined(self) -> None:
         """The join answer was sent: joining to joined."""
@@ -141,12 +228,29 @@ class PeerPort(Protocol):
 class RoomPort(Protocol):
     """A room."""
 
-    sid: RoomSid
-    name: RoomName
-    options: RoomOptions
-    metadata: str
-    created_at: float  # seconds since the epoch
-    recording: bool
+    @property
+    def sid(self) -> RoomSid:
+        """`RM_...`."""
+
+    @property
+    def name(self) -> RoomName:
+        """Unique among the rooms that exist."""
+
+    @property
+    def options(self) -> RoomOptions:
+        """Settings."""
+
+    @property
+    def metadata(self) -> str:
+        """Opaque to the server."""
+
+    @property
+    def created_at(self) -> float:
+        """Seconds since the epoch."""
+
+    @property
+    def recording(self) -> bool:
+        """Whether a recorder is present."""
 
     @property
     def peers(self) -> Mapping[Identity, PeerPort]:
@@ -170,7 +274,7 @@ class Rooms(Protocol):
         """Ends a room and everybody in it. Raises RemoteError: not_found."""
 
     def join(self, name: RoomName, spec: PeerSpec, options: RoomOptions) -> PeerPort:
-        """Lets a participant in; creates the room if need be; an older peer of that identity leaves first.
+        """Lets a participant in, into a new room if need be; an older peer of that identity leaves.
 
         Raises RemoteError: room_full, draining.
         """
