@@ -49,10 +49,6 @@ $(CACHE)/page: $(PAGE_SOURCES) web/node_modules/.package-lock.json
 	cd web && npm run --silent build
 	@touch $@
 
-tests/interop/js/node_modules/.package-lock.json: tests/interop/js/package-lock.json | $(CACHE)/build-tools
-	cd tests/interop/js && npm ci --no-audit --no-fund --loglevel=error
-	@touch $@
-
 .PHONY: build
 build: $(CACHE)/native $(CACHE)/page ## Build everything: .venv/bin/conclave, the native module, the page
 
@@ -76,7 +72,7 @@ test-python: build $(CACHE)/venv-dev
 test-web: $(CACHE)/page $(CACHE)/test-tools
 	cd web && npm run --silent test
 
-test-interop: build $(CACHE)/venv-dev $(CACHE)/test-tools tests/interop/js/node_modules/.package-lock.json
+test-interop: build $(CACHE)/venv-dev $(CACHE)/test-tools
 	$(BIN)/pytest tests/interop
 
 .PHONY: lint
@@ -125,4 +121,4 @@ lock: ## Refresh the Python lock files (needs uv)
 .PHONY: clean
 clean: ## Remove everything that was built
 	rm -rf .venv $(CACHE) dataplane/target dataplane/fuzz/target web/node_modules web/dist server/page sfu/*.so \
-		tests/interop/js/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
+		.mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,79 @@
+"""`conclave publish`: joins a room as a participant and sends a file, or a synthetic picture and sound.
+
+So one person alone can try a call. Aiortc and its codecs are imported here only: the server never needs them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiortc import MediaStreamTrack
+
+from common.clock import Clock, SystemClock
+from server.probe.session import ProbeSession, join
+from server.probe.sources import DemoAudio, DemoVideo, open_file
+from server.terminal import Terminal
+
+PROGRESS_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class PublishOptions:
+    """What to send where."""
+
+    url: str
+    token: str
+    file: Path | None = None  # None: the synthetic picture and sound
+    loop: bool = True
+    seconds: float | None = None  # None: until interrupted or the file ends
+
+
+def tracks(options: PublishOptions) -> tuple[MediaStreamTrack | None, MediaStreamTrack | None]:
+    """(audio, video) to send. Raises LocalError."""
+    if options.file is None:
+        return DemoAudio(), DemoVideo()
+    return open_file(options.file, loop=options.loop)
+
+
+async def publish(options: PublishOptions, terminal: Terminal, clock: Clock | None = None) -> None:
+    """Publishes until the time is up, the media ends or the server ends it. Raises ConclaveError."""
+    clock = clock or SystemClock()
+    audio, video = tracks(options)
+    async with join(options.url, options.token, subscribe=False) as session:
+        sids = []
+        for track, name, source in ((audio, "sound", "microphone"), (video, "picture", "camera")):
+            if track is not None:
+                sids.append(await session.publish(track, name=name, source=source))
+        terminal.say(
+            f"publishing to room {session.room} (Ctrl+C stops)",
+            event="publishing",
+            room=session.room,
+            tracks=sids,
+        )
+        reason = await _until_done(
+            options, session, [t for t in (audio, video) if t], terminal, clock
+        )
+    terminal.progress("")
+    terminal.say(f"stopped: {reason}", event="stopped", reason=reason)
+
+
+async def _until_done(
+    options: PublishOptions,
+    session: ProbeSession,
+    media: list[MediaStreamTrack],
+    terminal: Terminal,
+    clock: Clock,
+) -> str:
+    started = clock.now()
+    while True:
+        elapsed = clock.now() - started
+        if options.seconds is not None and elapsed >= options.seconds:
+            return "time_is_up"
+        if session.ended.done():
+            return session.ended.result()
+        if media and all(track.readyState == "ended" for track in media):
+            return "media_ended"
+        terminal.progress(f"sending, {elapsed:.0f} s")
+        await asyncio.sleep(PROGRESS_SECONDS)

@@ -1,0 +1,1 @@
+"""What `conclave doctor` looks at: each check is a function from facts to findings, the facts gathered apart."""

@@ -1,0 +1,185 @@
+"""Real parts: a server process as `conclave dev` starts it, Chromium with fake devices, the SDKs."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from playwright.async_api import Browser, Page, async_playwright
+
+from crypto.tokens import TokenSpec, issue
+
+ROOT = Path(__file__).resolve().parents[2]
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+    "--allow-loopback-in-peer-connection",
+    "--autoplay-policy=no-user-gesture-required",
+]
+START_SECONDS = 30
+PATIENCE = 25.0  # seconds until media must have been decoded, on two busy cores
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server."""
+
+    url: str
+    process: subprocess.Popen[str]
+    data: Path
+
+    @property
+    def ws(self) -> str:
+        return self.url.replace("http", "ws", 1)
+
+    def token(self, identity: str, room: str, **more: Any) -> str:
+        return issue("devkey", "secret", TokenSpec(identity=identity, room=room, **more))
+
+
+def start_server(data: Path, *arguments: str) -> Server:
+    """Starts `conclave dev` on free ports and waits for its word that it is ready."""
+    command = [
+        str(ROOT / ".venv/bin/conclave"),
+        "dev",
+        "--port",
+        "0",
+        "--data",
+        str(data),
+        "--json",
+    ]
+    process = subprocess.Popen(
+        [*command, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=(data / "server.log").open("w"),
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if not line:
+        raise AssertionError((data / "server.log").read_text())
+    return Server(json.loads(line)["url"], process, data)
+
+
+def stop_server(server: Server) -> None:
+    """Two signals: the second does not wait for calls to end."""
+    for number in (signal.SIGTERM, signal.SIGTERM):
+        if server.process.poll() is None:
+            server.process.send_signal(number)
+    server.process.wait(START_SECONDS)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    running = start_server(tmp_path_factory.mktemp("server"))
+    yield running
+    stop_server(running)
+
+
+@pytest.fixture(scope="session")
+async def pages() -> AsyncIterator[str]:
+    """A static server with the unmodified livekit-client and the page that drives it."""
+    app = web.Application()
+    here = Path(__file__).parent / "pages"
+    bundle = ROOT / "web/node_modules/livekit-client/dist/livekit-client.umd.js"
+    app.router.add_get("/livekit-client.umd.js", _file(bundle))
+    for name in ("client.html", "client.js"):
+        app.router.add_get(f"/{name}", _file(here / name))
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    port = runner.addresses[0][1]
+    yield f"http://127.0.0.1:{port}/client.html"
+    await runner.cleanup()
+
+
+def _file(path: Path) -> Callable[[web.Request], Awaitable[web.FileResponse]]:
+    async def respond(_request: web.Request) -> web.FileResponse:
+        return web.FileResponse(path)
+
+    return respond
+
+
+@pytest.fixture(scope="session")
+async def chromium() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path="/usr/bin/chromium", args=CHROMIUM_FLAGS, headless=True
+        )
+        yield browser
+        await browser.close()
+
+
+class Client:
+    """A page with livekit-client in it."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.console: list[str] = []
+        page.on("console", lambda message: self.console.append(message.text))
+        page.on("pageerror", lambda error: self.console.append(f"error {error}"))
+
+    async def call(self, function: str, *arguments: object) -> Any:
+        joined = ", ".join(json.dumps(argument) for argument in arguments)
+        return await self.page.evaluate(f"{function}({joined})")
+
+    async def decoded(self, kind: str) -> list[dict[str, Any]]:
+        """Inbound streams of a kind out of which something was decoded."""
+        inbound = (await self.call("stats"))["inbound"]
+        enough = {"video": lambda r: r["framesDecoded"] >= 10, "audio": lambda r: r["energy"] > 0}[
+            kind
+        ]
+        return [r for r in inbound if r["kind"] == kind and enough(r)]
+
+    async def events(self, name: str) -> list[str]:
+        seen: list[list[str]] = await self.page.evaluate("state.events")
+        return [value for event, value in seen if event == name]
+
+
+@pytest.fixture
+async def new_client(
+    chromium: Browser, pages: str
+) -> AsyncIterator[Callable[[], Awaitable[Client]]]:
+    """A factory of clients, each in a context of its own."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def make() -> Client:
+            context = await chromium.new_context(permissions=["camera", "microphone"])
+            stack.push_async_callback(context.close)
+            page = await context.new_page()
+            client = Client(page)
+            await page.goto(pages)
+            return client
+
+        yield make
+
+
+async def until(check: Callable[[], Awaitable[Any]], what: str, seconds: float = PATIENCE) -> Any:
+    """The first truthy result of `check`, or a failure that says what never happened."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    while True:
+        result = await check()
+        if result:
+            return result
+        if loop.time() > deadline:
+            raise AssertionError(f"never happened: {what}")
+        await asyncio.sleep(0.2)
