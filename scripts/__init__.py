@@ -1,0 +1,1 @@
+"""Tools for people who work on Conclave; nothing of it is installed."""

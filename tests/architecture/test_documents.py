@@ -1,0 +1,45 @@
+"""Documents that come from code are up to date, links lead somewhere, and the text speaks of the project alone."""
+
+import re
+import subprocess
+
+import pytest
+
+from scripts.generate_docs import DOCUMENTS
+from tests.architecture.test_shape import ROOT, name, tracked
+
+LINK = re.compile(r"\]\(([^)#\s]+)")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_a_generated_document_is_up_to_date(document: str) -> None:
+    assert (ROOT / document).read_text() == DOCUMENTS[document](), "run `make docs`"
+
+
+def test_every_relative_link_leads_somewhere() -> None:
+    broken = [
+        f"{name(path)}: {target}"
+        for path in tracked(".md")
+        for target in LINK.findall(path.read_text())
+        if "://" not in target and not (path.parent / target).exists()
+    ]
+    assert not broken
+
+
+def test_every_make_target_named_in_documents_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    named = {
+        target
+        for path in tracked(".md")
+        for target in re.findall(r"`make ([a-z-]+)", path.read_text())
+    }
+    assert named
+    assert not {target for target in named if not re.search(rf"^{target}:", makefile, re.MULTILINE)}
+
+
+def test_make_help_lists_the_commands() -> None:
+    listing = subprocess.run(
+        ["make", "help"], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
+    for command in ("run", "test", "lint", "bench", "fuzz", "docs", "clean"):
+        assert re.search(rf"^{command}\b", listing, re.MULTILINE)
