@@ -34,6 +34,62 @@ drop_reasons! {
     DemuxUnsupported = "demux_unsupported",
     /// DTLS, SRTP or SRTCP from an address that no authenticated check has validated.
     UnvalidatedAddress = "unvalidated_address",
+    // -- RTP: what a publisher sent --
+    /// Not RTP version 2, too short, too long, or padding that reaches into the header.
+    Malformed = "malformed",
+    /// The contributing sources reach beyond the packet.
+    CsrcOverflow = "csrc_overflow",
+    /// The header extension block or one of its elements overruns.
+    ExtMalformed = "ext_malformed",
+    /// The payload type is none of the track's.
+    PtUnknown = "pt_unknown",
+    /// Nothing ties this SSRC to a track of its transport.
+    SsrcUnknown = "ssrc_unknown",
+    /// The transport has as many bound SSRCs as it may have.
+    SsrcCap = "ssrc_cap",
+    /// New SSRCs are bound faster than the transport may.
+    SsrcRate = "ssrc_rate",
+    /// No track of the transport has this MID.
+    MidUnknown = "mid_unknown",
+    /// The section has no such RTP stream, or has several and the packet does not tell which.
+    RidUnknown = "rid_unknown",
+    /// A retransmission whose media SSRC is not known yet.
+    RepairPending = "repair_pending",
+    /// A bandwidth probe on SSRC 0 or on a retransmission SSRC that belongs to nothing.
+    ProbeOnly = "probe_only",
+    /// A retransmission without an original: probing.
+    RtxEmpty = "rtx_empty",
+    /// A retransmission of what has arrived, or of what is too old.
+    RtxRedundant = "rtx_redundant",
+    /// A retransmission payload type without an original one.
+    RtxNoApt = "rtx_no_apt",
+    /// Older than the window of sequence numbers.
+    LateIngress = "late_ingress",
+    /// This sequence number has arrived before.
+    Duplicate = "duplicate",
+    /// Authentic but already received under SRTP; counted for transport feedback only.
+    SrtpDuplicate = "srtp_duplicate",
+    /// Jumps in sequence: waits for its successor to prove a restart.
+    JumpHeld = "jump_held",
+    /// RED blocks overrun (RFC 2198).
+    RedMalformed = "red_malformed",
+    /// The dependency descriptor cannot be read.
+    DdMalformed = "dd_malformed",
+    /// The dependency descriptor refers to a template that is not known.
+    DdUnknownTemplate = "dd_unknown_template",
+    /// The codec's payload descriptor cannot be read.
+    DescriptorMalformed = "descriptor_malformed",
+    /// The gate of the track is closed (mute, policy).
+    TrackClosed = "track_closed",
+    // -- RTCP --
+    /// Framing or body of an RTCP packet is wrong.
+    RtcpMalformed = "rtcp_malformed",
+    /// An RTCP packet type or feedback format that is not spoken here.
+    RtcpUnknownType = "rtcp_unknown_type",
+    /// A sender report older than the last one.
+    SrAnachronous = "sr_anachronous",
+    /// A BYE for an SSRC that belongs to no track of the transport.
+    ByeIgnored = "bye_ignored",
     // -- between lanes --
     /// The ring to another lane is full.
     RelayFull = "relay_full",

@@ -6,16 +6,21 @@
 #![forbid(unsafe_code)]
 
 pub mod association;
+pub mod codec;
 pub mod command;
 pub mod drop;
 pub mod egress;
 pub mod event;
 pub mod idmap;
 pub mod ids;
+pub mod ingress;
 pub mod lane;
 pub mod media;
 pub mod outbox;
 pub mod relay;
+pub mod rtcp;
+pub mod rtp;
 pub mod sink;
 pub mod stats;
 pub mod time;
+mod wire;

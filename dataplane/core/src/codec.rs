@@ -1,0 +1,1 @@
+//! What each codec's packets say about frames and layers.
