@@ -1,0 +1,235 @@
+"""`conclave`: the command line. Each command reads its arguments here and does its work elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated
+
+import uvloop
+from cyclopts import App, Parameter
+
+from common.clock import SystemClock
+from common.errors import ConclaveError, LocalError
+from common.redact import Redacted
+from crypto.tokens import SigningKeys
+from server import logs
+from server.access import AccessSpec, make_token
+from server.config import DEV_KEY, DEV_SECRET, Config, development, load
+from server.terminal import Exit, Terminal
+from server.version import VERSION
+
+DEFAULT_URL = "http://127.0.0.1:7880"
+
+app = App(
+    name="conclave",
+    version=VERSION,
+    help="An SFU media server with compliance built in.",
+    result_action="return_value",
+)
+token_app = App(name="token", help="Access tokens.")
+app.command(token_app)
+
+Json = Annotated[bool, Parameter("--json", negative="", help="Speak JSON lines, for machines.")]
+
+
+@app.command
+def dev(
+    *,
+    port: int = 7880,
+    data: Path = Path("data"),
+    lanes: int = 1,
+    media_port: int = 0,
+    log_level: str = "info",
+    as_json: Json = False,
+) -> int:
+    """Start on loopback with embedded defaults and the development pair devkey / secret.
+
+    Parameters
+    ----------
+    port
+        TCP port of HTTP and WebSocket; 0 takes any free one.
+    data
+        Folder for everything that outlives the process.
+    lanes
+        Execution lanes of the data plane.
+    media_port
+        UDP port of the first lane; 0 takes any free one.
+    log_level
+        debug, info, warning or error.
+    """
+    config = development(port=port, data=str(data), lanes=lanes, media_port=media_port)
+    return _serve(config, Terminal(as_json=as_json), log_level)
+
+
+@app.command
+def serve(*, config: Path, as_json: Json = False) -> int:
+    """Start as configured; a configuration with any problem stops the start.
+
+    Parameters
+    ----------
+    config
+        TOML file; docs/configuration.md lists every option.
+    """
+    terminal = Terminal(as_json=as_json)
+    try:
+        loaded = load(config)
+    except ConclaveError as error:
+        terminal.fail(error)
+        return Exit.USAGE
+    return _serve(loaded, terminal, loaded.file.log.level)
+
+
+@token_app.command
+def create(
+    *,
+    room: str,
+    identity: str,
+    name: str = "",
+    admin: bool = False,
+    hidden: bool = False,
+    publish: bool = True,
+    subscribe: bool = True,
+    valid_for: float = 6.0,
+    api_key: Annotated[str, Parameter(env_var="CONCLAVE_API_KEY")] = DEV_KEY,
+    api_secret: Annotated[str, Parameter(env_var="CONCLAVE_API_SECRET")] = DEV_SECRET,
+    as_json: Json = False,
+) -> int:
+    """Make an access token for one participant of one room.
+
+    Parameters
+    ----------
+    room
+        Room that it opens.
+    identity
+        Who it is for; unique in the room.
+    name
+        Shown to others.
+    admin
+        May also moderate the room over the server API.
+    hidden
+        Others don't see this participant.
+    publish
+        May send audio, video and data.
+    subscribe
+        May receive.
+    valid_for
+        Hours until it expires.
+    api_key
+        API key that signs it.
+    api_secret
+        The key's secret; better given by the environment.
+    """
+    terminal = Terminal(as_json=as_json)
+    spec = AccessSpec(
+        identity=identity,
+        room=room,
+        name=name,
+        admin=admin,
+        hidden=hidden,
+        can_publish=publish,
+        can_subscribe=subscribe,
+        life=valid_for * 3600,
+    )
+    try:
+        if not room or not identity or valid_for <= 0:
+            raise LocalError(
+                "arguments", "room and identity must not be empty, valid-for must be positive"
+            )
+        token = make_token(SigningKeys({api_key: Redacted(api_secret)}), spec, SystemClock())
+    except ConclaveError as error:
+        terminal.fail(error)
+        return Exit.USAGE
+    terminal.say(token, token=token, room=room, identity=identity)
+    return Exit.OK
+
+
+@app.command
+def publish(
+    file: Path | None = None,
+    *,
+    demo: bool = False,
+    room: str = "demo",
+    identity: str = "synthetic",
+    url: str = DEFAULT_URL,
+    loop: bool = True,
+    seconds: float | None = None,
+    api_key: Annotated[str, Parameter(env_var="CONCLAVE_API_KEY")] = DEV_KEY,
+    api_secret: Annotated[str, Parameter(env_var="CONCLAVE_API_SECRET")] = DEV_SECRET,
+    as_json: Json = False,
+) -> int:
+    """Join a room as a participant that sends a media file, or a moving picture and sound.
+
+    Parameters
+    ----------
+    file
+        Media file to send in real time.
+    demo
+        Send a synthetic moving picture and sound.
+    room
+        Room to join.
+    identity
+        Who to join as.
+    url
+        Address of the server.
+    loop
+        Start the file again at its end.
+    seconds
+        Stop after this many seconds.
+    """
+    from server.commands.publish import PublishOptions  # noqa: PLC0415 - codecs load only when used
+    from server.commands.publish import publish as run  # noqa: PLC0415
+
+    terminal = Terminal(as_json=as_json)
+    logs.configure(level="warning", style="auto")
+    try:
+        if demo == (file is not None):
+            raise LocalError("arguments", "give either a FILE or --demo")
+        spec = AccessSpec(identity=identity, room=room, name=identity.title())
+        token = make_token(SigningKeys({api_key: Redacted(api_secret)}), spec, SystemClock())
+    except ConclaveError as error:
+        terminal.fail(error)
+        return Exit.USAGE
+    return _run(run(PublishOptions(url, token, file, loop, seconds), terminal), terminal)
+
+
+@app.command
+def doctor(*, config: Path | None = None, url: str = "", as_json: Json = False) -> int:
+    """Look for what keeps calls from working, up to real media through a server; say how to mend it.
+
+    Parameters
+    ----------
+    config
+        Configuration to check; without it, the development defaults.
+    url
+        A running server to send media through; without it, one is started for the check.
+    """
+    from server.commands.doctor import examine  # noqa: PLC0415 - codecs load only when used
+
+    terminal = Terminal(as_json=as_json)
+    logs.configure(level="error", style="auto")
+    try:
+        loaded = load(config) if config else development(port=0, data="data")
+    except ConclaveError as error:
+        terminal.fail(error)
+        return Exit.USAGE
+    return _run(examine(loaded, url, terminal), terminal)
+
+
+def _serve(config: Config, terminal: Terminal, level: str) -> int:
+    from server.node import run_node  # noqa: PLC0415 - the native module loads only when it serves
+
+    logs.configure(level=level, style=config.file.log.format)
+    return _run(run_node(config, terminal), terminal)
+
+
+def _run(work: Coroutine[object, object, int | None], terminal: Terminal) -> int:
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(work) or Exit.OK
+    except ConclaveError as error:
+        terminal.fail(error)
+        return Exit.FAILED
+    except KeyboardInterrupt:
+        return Exit.OK
