@@ -15,7 +15,10 @@ import pytest
 from aiohttp import web
 from playwright.async_api import Browser, Page, async_playwright
 
-from crypto.tokens import TokenSpec, issue
+from common.clock import SystemClock
+from common.redact import Redacted
+from crypto.tokens import SigningKeys
+from server.access import AccessSpec, make_token
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM_FLAGS = [
@@ -49,7 +52,8 @@ class Server:
         return self.url.replace("http", "ws", 1)
 
     def token(self, identity: str, room: str, **more: Any) -> str:
-        return issue("devkey", "secret", TokenSpec(identity=identity, room=room, **more))
+        keys = SigningKeys({"devkey": Redacted("secret")})
+        return make_token(keys, AccessSpec(identity=identity, room=room, **more), SystemClock())
 
 
 def start_server(data: Path, *arguments: str) -> Server:
