@@ -35,9 +35,9 @@ class ProbeSession:
         self._on_track = on_track
         self._answers: dict[str, asyncio.Future[Any]] = {}
         configuration = RTCConfiguration(iceServers=[])
-        self._publisher = RTCPeerConnection(configuration)
-        self._subscriber = RTCPeerConnection(configuration)
-        self._subscriber.on("track", self._received)
+        self.publisher = RTCPeerConnection(configuration)
+        self.subscriber = RTCPeerConnection(configuration)
+        self.subscriber.on("track", self._received)
         self.connected = asyncio.Event()
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.room = ""
@@ -58,7 +58,7 @@ class ProbeSession:
         reply = self._expect(f"published {track.id}")
         await self._send(rtc.SignalRequest(add_track=request))
         sid = str(await self._within(reply, "publish_timeout"))
-        self._publisher.addTransceiver(track, direction="sendonly")
+        self.publisher.addTransceiver(track, direction="sendonly")
         await self._negotiate()
         return sid
 
@@ -68,8 +68,8 @@ class ProbeSession:
             await self._send(
                 rtc.SignalRequest(leave=rtc.LeaveRequest(reason=models.CLIENT_INITIATED))
             )
-        await self._publisher.close()
-        await self._subscriber.close()
+        await self.publisher.close()
+        await self.subscriber.close()
         await self._socket.close()
 
     async def run(self) -> None:
@@ -111,20 +111,20 @@ class ProbeSession:
             self._refuse(RemoteError(code, message.request_response.message or code))
 
     async def _answer_offer(self, offer: rtc.SessionDescription) -> None:
-        await self._subscriber.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))
-        await self._subscriber.setLocalDescription(await self._subscriber.createAnswer())
+        await self.subscriber.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))
+        await self.subscriber.setLocalDescription(await self.subscriber.createAnswer())
         answer = rtc.SessionDescription(
-            type="answer", sdp=self._subscriber.localDescription.sdp, id=offer.id
+            type="answer", sdp=self.subscriber.localDescription.sdp, id=offer.id
         )
         await self._send(rtc.SignalRequest(answer=answer))
 
     async def _negotiate(self) -> None:
-        await self._publisher.setLocalDescription(await self._publisher.createOffer())
+        await self.publisher.setLocalDescription(await self.publisher.createOffer())
         reply = self._expect("answer")
-        offer = rtc.SessionDescription(type="offer", sdp=self._publisher.localDescription.sdp)
+        offer = rtc.SessionDescription(type="offer", sdp=self.publisher.localDescription.sdp)
         await self._send(rtc.SignalRequest(offer=offer))
         sdp = str(await self._within(reply, "answer_timeout"))
-        await self._publisher.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
+        await self.publisher.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
 
     def _received(self, track: MediaStreamTrack) -> None:
         self._on_track(track.id, track)
