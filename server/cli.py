@@ -89,8 +89,8 @@ def create(
     name: str = "",
     admin: bool = False,
     hidden: bool = False,
-    publish: bool = True,
-    subscribe: bool = True,
+    publish: Annotated[bool, Parameter(help="May send audio, video and data.")] = True,
+    subscribe: Annotated[bool, Parameter(help="May receive.")] = True,
     valid_for: float = 6.0,
     api_key: Annotated[str, Parameter(env_var="CONCLAVE_API_KEY")] = DEV_KEY,
     api_secret: Annotated[str, Parameter(env_var="CONCLAVE_API_SECRET")] = DEV_SECRET,
@@ -110,10 +110,6 @@ def create(
         May also moderate the room over the server API.
     hidden
         Others don't see this participant.
-    publish
-        May send audio, video and data.
-    subscribe
-        May receive.
     valid_for
         Hours until it expires.
     api_key

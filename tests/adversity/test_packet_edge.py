@@ -3,6 +3,7 @@
 import asyncio
 import os
 import struct
+from typing import Any
 
 import pytest
 from aioice import stun
@@ -174,7 +175,7 @@ async def ended(session: ProbeSession) -> bool:
     return session.ended.done() or session.publisher.connectionState in ("closed", "failed")
 
 
-def dtls_of(session: ProbeSession):  # type: ignore[no-untyped-def]
+def dtls_of(session: ProbeSession) -> Any:
     """The DTLS transport of a publisher (aiortc's)."""
     return session.publisher.getTransceivers()[0].sender.transport
 

@@ -97,8 +97,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     stop_server(running)
 
 
-@pytest.fixture(scope="session")
-async def pages() -> AsyncIterator[str]:
+@contextlib.asynccontextmanager
+async def serve_pages() -> AsyncIterator[str]:
     """A static server with the unmodified livekit-client and the page that drives it."""
     app = web.Application()
     here = Path(__file__).parent / "pages"
@@ -113,6 +113,12 @@ async def pages() -> AsyncIterator[str]:
     port = runner.addresses[0][1]
     yield f"http://127.0.0.1:{port}/client.html"
     await runner.cleanup()
+
+
+@pytest.fixture(scope="session")
+async def pages() -> AsyncIterator[str]:
+    async with serve_pages() as url:
+        yield url
 
 
 def _file(path: Path) -> Callable[[web.Request], Awaitable[web.FileResponse]]:

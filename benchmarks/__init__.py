@@ -1,0 +1,1 @@
+"""Measurements. Timing never decides a test; it belongs here."""
