@@ -34,6 +34,68 @@ drop_reasons! {
     DemuxUnsupported = "demux_unsupported",
     /// DTLS, SRTP or SRTCP from an address that no authenticated check has validated.
     UnvalidatedAddress = "unvalidated_address",
+    /// First byte of STUN without the cookie, with a wrong length, or longer than any check (1500 bytes).
+    DemuxBadStun = "demux_bad_stun",
+    /// First byte of DTLS without a DTLS version.
+    DemuxBadDtls = "demux_bad_dtls",
+    // -- connectivity checks (RFC 8445, RFC 8489) --
+    /// A STUN response, an indication, or a method other than Binding.
+    StunUnexpected = "stun_unexpected",
+    /// FINGERPRINT missing, wrong, or not the last attribute; or attributes that overrun the message.
+    StunBadFingerprint = "stun_bad_fingerprint",
+    /// A check without PRIORITY.
+    StunNoPriority = "stun_no_priority",
+    /// USERNAME missing, malformed, or with a peer's half that is not the signalled one.
+    StunBadUsername = "stun_bad_username",
+    /// No transport has this ufrag.
+    StunUnknownUfrag = "stun_unknown_ufrag",
+    /// MESSAGE-INTEGRITY missing or wrong.
+    StunBadIntegrity = "stun_bad_integrity",
+    /// An attribute that a receiver must understand and we do not.
+    StunUnknownAttribute = "stun_unknown_attribute",
+    /// The peer claims the controlled role, which is ours.
+    StunRoleConflict = "stun_role_conflict",
+    /// Too many checks from one unvalidated address, or from all of them together.
+    StunRate = "stun_rate",
+    /// An authenticated check that came again from another address.
+    StunReplay = "stun_replay",
+    /// The address serves another transport that was heard of a moment ago.
+    PathTaken = "path_taken",
+    /// A ninth address was validated: the oldest unselected one is forgotten.
+    TupleCap = "tuple_cap",
+    /// Consent has expired (RFC 7675): nothing goes out or in until a restart.
+    ConsentExpired = "consent_expired",
+    /// The transport is closed.
+    TransportClosed = "transport_closed",
+    // -- SRTP (RFC 3711, RFC 7714) --
+    /// Before the keys, and more or longer ago than may be held back.
+    SrtpBeforeKeys = "srtp_before_keys",
+    /// Too short for its header, tag and index.
+    SrtpShort = "srtp_short",
+    /// The tag of an SRTP packet is wrong.
+    SrtpAuth = "srtp_auth",
+    /// An authentic repetition: reported to feedback, never forwarded.
+    SrtpDuplicate = "srtp_duplicate",
+    /// A repetition beyond the budget for authenticating repetitions.
+    SrtpReplay = "srtp_replay",
+    /// Behind the replay window.
+    SrtpTooOld = "srtp_too_old",
+    /// The tag of an SRTCP packet is wrong.
+    SrtcpAuth = "srtcp_auth",
+    /// A repeated or too old SRTCP index.
+    SrtcpReplay = "srtcp_replay",
+    /// SRTCP without encryption (E bit clear).
+    SrtcpPlain = "srtcp_plain",
+    /// A new SSRC beyond what one transport may use.
+    SsrcCap = "ssrc_cap",
+    /// New SSRCs faster than 20 a second, or bound faster than a transport may.
+    SsrcRate = "ssrc_rate",
+    /// The packet limit of a key is reached (2^48 SRTP, 2^31 SRTCP).
+    KeyLimit = "key_limit",
+    /// Sealing was refused: this (SSRC, roll-over counter, sequence number) was used or may have been.
+    SealReuse = "seal_reuse",
+    /// Sealing was refused: not an RTP or RTCP packet, or no room for the tag behind it.
+    SealInvalid = "seal_invalid",
     // -- RTP: what a publisher sent --
     /// Not RTP version 2, too short, too long, or padding that reaches into the header.
     Malformed = "malformed",
@@ -45,10 +107,6 @@ drop_reasons! {
     PtUnknown = "pt_unknown",
     /// Nothing ties this SSRC to a track of its transport.
     SsrcUnknown = "ssrc_unknown",
-    /// The transport has as many bound SSRCs as it may have.
-    SsrcCap = "ssrc_cap",
-    /// New SSRCs are bound faster than the transport may.
-    SsrcRate = "ssrc_rate",
     /// No track of the transport has this MID.
     MidUnknown = "mid_unknown",
     /// The section has no such RTP stream, or has several and the packet does not tell which.
@@ -67,8 +125,6 @@ drop_reasons! {
     LateIngress = "late_ingress",
     /// This sequence number has arrived before.
     Duplicate = "duplicate",
-    /// Authentic but already received under SRTP; counted for transport feedback only.
-    SrtpDuplicate = "srtp_duplicate",
     /// Jumps in sequence: waits for its successor to prove a restart.
     JumpHeld = "jump_held",
     /// RED blocks overrun (RFC 2198).
