@@ -1,0 +1,36 @@
+/**
+ * A modal dialog on the browser's own `<dialog>`: it traps the focus, closes with Escape, gives the focus back.
+ */
+
+import type { ComponentChildren, JSX } from 'preact';
+import { useEffect, useId, useRef } from 'preact/hooks';
+import { Icon } from './icon';
+
+interface Props {
+  readonly title: string;
+  readonly onClose: () => void;
+  readonly children: ComponentChildren;
+}
+
+export function Dialog({ title, onClose, children }: Props): JSX.Element {
+  const ref = useRef<HTMLDialogElement>(null);
+  const heading = useId();
+  useEffect(() => {
+    const dialog = ref.current;
+    dialog?.showModal();
+    return () => {
+      dialog?.close();
+    };
+  }, []);
+  return (
+    <dialog ref={ref} class="dialog" aria-labelledby={heading} onCancel={onClose} onClose={onClose}>
+      <div class="dialog-head">
+        <h2 id={heading}>{title}</h2>
+        <button type="button" class="button-icon" onClick={onClose} aria-label="Close">
+          <Icon name="close" />
+        </button>
+      </div>
+      {children}
+    </dialog>
+  );
+}
