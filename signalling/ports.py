@@ -287,3 +287,13 @@ class Rooms(Protocol):
 
     def flush(self) -> None:
         """Hands queued commands to the data plane."""
+
+
+class Gate(Protocol):
+    """Policy in front of the rooms; `server` wires one in where meetings have policies."""
+
+    async def admit(self, room: RoomName, spec: PeerSpec) -> PeerSpec:
+        """Returns what the participant may be, possibly less than asked for, once that is on record.
+
+        Raises RemoteError with the policy's code to refuse.
+        """

@@ -1,0 +1,1 @@
+"""Keys, signatures and sealed bytes; the only package that imports a crypto library."""

@@ -1,0 +1,163 @@
+"""Puts signalling together: one ASGI application, and the hub that has to hear the sfu's events.
+
+In: `SignallingDeps`. Out: `Signalling`. `server` adds its own routes to `api`, passes `hub.handle_event` to the
+engine and runs `asgi` with the settings of `signalling.serving`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import WebSocketRoute
+from starlette.types import ASGIApp
+
+from common.clock import Clock
+from common.errors import RemoteError
+from crypto.tokens import SigningKeys
+from sfu.model import RoomOptions
+from signalling.addresses import Proxies
+from signalling.admission import Admission, Attempt, Authorizer
+from signalling.clients import PUBLISH_CODECS
+from signalling.edge import Edge
+from signalling.hub import Hub, HubSettings
+from signalling.limits import API_RATE, JOIN_RATE, Rate
+from signalling.messages import IceServer, ServerFacts
+from signalling.page import Page
+from signalling.ports import Gate, PeerPort, Rooms
+from signalling.websocket import SignalSockets, refusal
+
+
+def _no_ice_servers(_: PeerPort) -> Sequence[IceServer]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class SignallingDeps:
+    """What signalling is built from."""
+
+    rooms: Rooms
+    keys: SigningKeys
+    clock: Clock
+    entropy: Callable[[int], bytes]  # n random bytes, such as secrets.token_bytes
+    server: ServerFacts = field(default_factory=ServerFacts)
+    codecs: Sequence[str] = PUBLISH_CODECS
+    ice_servers: Callable[[PeerPort], Sequence[IceServer]] = _no_ice_servers
+    auto_create: bool = True
+    room_defaults: RoomOptions = field(default_factory=RoomOptions)
+    trusted_proxies: Collection[str] = ()
+    static_dir: Path | None = None
+    gate: Gate | None = None
+    remote_unmute: bool = False
+    join_rate: Rate = JOIN_RATE
+    api_rate: Rate = API_RATE
+    is_healthy: Callable[[], bool] = lambda: True
+
+
+@dataclass(frozen=True, slots=True)
+class Signalling:
+    """What was built."""
+
+    asgi: ASGIApp
+    api: FastAPI  # add routes here before serving
+    hub: Hub
+    authorizer: Authorizer
+
+    def shut_down(self) -> None:
+        """Sends every client elsewhere; sockets close once they were told."""
+        self.hub.shut_down()
+
+
+def create_app(deps: SignallingDeps) -> Signalling:
+    """Builds everything; nothing runs until the application is served."""
+    settings = HubSettings(
+        keys=deps.keys,
+        entropy=deps.entropy,
+        server=deps.server,
+        codecs=deps.codecs,
+        ice_servers=deps.ice_servers,
+    )
+    hub = Hub(deps.rooms, deps.clock, settings)
+    authorizer = Authorizer(deps.keys, deps.clock)
+    admission = Admission(
+        deps.rooms, authorizer, auto_create=deps.auto_create, defaults=deps.room_defaults
+    )
+    proxies = Proxies(deps.trusted_proxies)
+    sockets = SignalSockets(hub, admission, proxies, gate=deps.gate, join_rate=deps.join_rate)
+    page = Page(deps.static_dir)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        keeper = asyncio.create_task(_keep_time(hub))
+        try:
+            yield
+        finally:
+            keeper.cancel()
+            with suppress(asyncio.CancelledError):
+                await keeper
+
+    api = FastAPI(
+        title="Conclave", lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None
+    )
+    api.router.routes += [
+        WebSocketRoute("/rtc", sockets.serve_v0),
+        WebSocketRoute("/rtc/v1", sockets.serve_v1),
+    ]
+    _add_validation(api, admission)
+    _add_health(api, deps.is_healthy, page)
+    api.router.default = page
+    return Signalling(Edge(api), api, hub, authorizer)
+
+
+def _add_validation(api: FastAPI, admission: Admission) -> None:
+    async def validate(request: Request) -> Response:
+        attempt = Attempt(
+            query=request.scope["query_string"],
+            authorization=request.headers.get("authorization"),
+            user_agent=request.headers.get("user-agent", ""),
+            v1=request.url.path.endswith("/v1/validate"),
+        )
+        try:
+            admission.check(attempt)
+        except RemoteError as error:
+            return refusal(error)
+        return PlainTextResponse("success")
+
+    async def upgrade_required(_: Request) -> Response:
+        headers = {"Upgrade": "websocket", "Connection": "Upgrade"}
+        return PlainTextResponse("this is a WebSocket endpoint", 426, headers=headers)
+
+    for base in ("/rtc", "/rtc/v1"):
+        api.add_route(f"{base}/validate", validate, methods=["GET"])
+        api.add_route(base, upgrade_required, methods=["GET"])
+
+
+def _add_health(api: FastAPI, is_healthy: Callable[[], bool], page: Page) -> None:
+    async def health(request: Request) -> Response:
+        if not is_healthy():
+            return PlainTextResponse("unhealthy", 406)
+        front = page.front(request)
+        return front if front is not None else PlainTextResponse("OK")
+
+    api.add_route("/", health, methods=["GET", "HEAD"])
+
+
+async def _keep_time(hub: Hub) -> None:
+    """Calls the hub whenever a deadline of its schedule is due."""
+    wake = asyncio.Event()
+    hub.on_earlier = wake.set
+    while True:
+        deadline = hub.schedule.next()
+        wake.clear()
+        delay = None if deadline is None else max(0.0, deadline - hub.clock.now())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(delay):
+                await wake.wait()
+        hub.handle_timeout()
+        hub.rooms.flush()

@@ -1,0 +1,79 @@
+"""What a client wants to receive, and who may receive its own tracks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from livekit.protocol import rtc
+
+from common.errors import RemoteError
+from common.ids import Identity, PeerSid, TrackSid
+from sfu.model import LeaveReason, TrackGrant, TrackSettings
+from signalling import convert
+from signalling.limits import MAX_TRACKS_NAMED
+
+if TYPE_CHECKING:
+    from signalling.session import Session
+
+
+def subscription(session: Session, request: rtc.SignalRequest, now: float) -> None:
+    """Wishes for tracks, or takes wishes back."""
+    _apply(session, request.subscription)
+
+
+def track_setting(session: Session, request: rtc.SignalRequest, now: float) -> None:
+    """What is wanted of subscribed tracks."""
+    wanted = request.track_setting
+    _check_count(len(wanted.track_sids))
+    settings = convert.track_settings(wanted)
+    for sid in dict.fromkeys(wanted.track_sids):
+        session.member.peer.set_track_settings(TrackSid(sid), settings)
+
+
+def subscription_permission(session: Session, request: rtc.SignalRequest, now: float) -> None:
+    """Replaces the rules about who may receive this client's tracks."""
+    rules = request.subscription_permission
+    _check_count(len(rules.track_permissions))
+    peers = {peer.sid: peer.identity for peer in session.member.room.peers.values()}
+    grants = []
+    for rule in rules.track_permissions:
+        _check_count(len(rule.track_sids))
+        identity = Identity(rule.participant_identity) or peers.get(PeerSid(rule.participant_sid))
+        if identity:
+            tracks = frozenset(TrackSid(sid) for sid in rule.track_sids)
+            grants.append(TrackGrant(identity, rule.all_tracks, tracks))
+    session.member.peer.set_track_grants(rules.all_participants, grants)
+
+
+def sync_state(session: Session, request: rtc.SignalRequest, now: float) -> None:
+    """What a resumed client remembers: tracks that we lost make it join anew, exceptions are applied."""
+    known = request.sync_state
+    peer = session.member.peer
+    _check_count(len(known.publish_tracks) + len(known.track_sids_disabled))
+    if any(TrackSid(each.track.sid) not in peer.publications for each in known.publish_tracks):
+        session.refuse("sync_state_unknown_track")
+        session.leave(LeaveReason.STATE_MISMATCH)
+        return
+    if known.HasField("subscription"):
+        _apply(session, known.subscription)
+    for sid in dict.fromkeys(known.track_sids_disabled):
+        peer.set_track_settings(TrackSid(sid), TrackSettings(disabled=True))
+    after = {
+        PeerSid(each.publisher_sid): each.last_seq for each in known.datachannel_receive_states
+    }
+    session.hub.data.replay(session.member, after, now)
+
+
+def _apply(session: Session, wanted: rtc.UpdateSubscription) -> None:
+    tracks = convert.wanted_tracks(wanted)
+    _check_count(len(tracks))
+    if wanted.subscribe:
+        session.member.peer.subscribe(tracks)
+    else:
+        session.member.peer.unsubscribe(tracks)
+        session.hub.feeds.forget_unheard(session.member)
+
+
+def _check_count(count: int) -> None:
+    if count > MAX_TRACKS_NAMED:
+        raise RemoteError("too_many_tracks", "the request names too many tracks")

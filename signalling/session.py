@@ -1,0 +1,302 @@
+"""One signalling socket as a state machine: a table of what each state understands, and its effects.
+
+In: frames of the client (`handle_frame`), commands of the server (`begin_*`, `leave`, `end`) and messages
+for the client (`deliver`). Out: `drain()`, the effects for the socket in order. A message that is illegal in a
+state is refused by name and changes nothing. Must not: do I/O, read a clock, or know what sfu events are.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final
+
+from livekit.protocol import rtc
+
+from common.errors import LocalError, RemoteError
+from sfu.model import LeaveReason, PeerState
+from signalling import messages
+from signalling.effects import Close, CloseCode, Effect, Send
+from signalling.handlers import negotiation, presence, publishing, subscribing
+from signalling.handlers.refusals import ignore, not_supported
+from signalling.limits import MAX_OUTBOX, MESSAGE_RATE
+from signalling.member import DropOnResume, Member
+from signalling.rates import TokenBucket
+from signalling.wire import Outbound, decode_request, kind_of
+
+if TYPE_CHECKING:
+    from signalling.hub import Hub
+    from signalling.joining import JoinParams
+
+
+class State(StrEnum):
+    """How far a socket has come."""
+
+    OPENING = "opening"  # nothing was sent yet: everything for the client waits
+    JOINED = "joined"
+    RESUMED = "resumed"  # as joined; the client may still report what it remembers
+    LEAVING = "leaving"  # the last frame is on its way
+    CLOSED = "closed"
+
+
+class Refused(StrEnum):
+    """What happens when a handler refuses a message, besides counting it."""
+
+    SILENTLY = "silently"
+    REPLY = "reply"  # RequestResponse with the request attached
+    REJOIN = "rejoin"  # leave, and the client joins anew: negotiation is broken
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a message does in a state."""
+
+    handler: Callable[[Session, Any, float], None]
+    refused: Refused = Refused.SILENTLY
+    then: State | None = None  # None: the state stays, unless the handler ended the session
+    replies: str = ""  # what it is answered with, for the documentation
+
+
+_JOINED: Final[Mapping[str, Rule]] = {
+    "offer": Rule(negotiation.offer, Refused.REJOIN, replies="answer"),
+    "answer": Rule(negotiation.answer, Refused.REJOIN, replies="offer if one waits"),
+    "trickle": Rule(negotiation.trickle),
+    "add_track": Rule(publishing.add_track, Refused.REPLY, replies="track_published"),
+    "mute": Rule(publishing.mute, Refused.REPLY),
+    "subscription": Rule(subscribing.subscription),
+    "track_setting": Rule(subscribing.track_setting),
+    "leave": Rule(presence.leave, then=State.LEAVING),
+    "update_layers": Rule(ignore),
+    "subscription_permission": Rule(subscribing.subscription_permission),
+    "simulate": Rule(presence.simulate),
+    "ping": Rule(presence.ping, replies="pong"),
+    "update_metadata": Rule(presence.update_metadata, Refused.REPLY, replies="request_response"),
+    "ping_req": Rule(presence.ping_req, replies="pong_resp"),
+    "update_audio_track": Rule(publishing.update_audio_track, Refused.REPLY),
+    "update_video_track": Rule(publishing.update_video_track, Refused.REPLY),
+    "publish_data_track_request": Rule(not_supported, Refused.REPLY),
+    "unpublish_data_track_request": Rule(not_supported, Refused.REPLY),
+    "update_data_subscription": Rule(ignore),
+    "store_data_blob_request": Rule(not_supported, Refused.REPLY),
+    "get_data_blob_request": Rule(not_supported, Refused.REPLY),
+    "unknown": Rule(ignore),
+}
+
+TABLE: Final[Mapping[State, Mapping[str, Rule]]] = {
+    State.OPENING: {},
+    State.JOINED: _JOINED,
+    State.RESUMED: {
+        **_JOINED,
+        "sync_state": Rule(
+            subscribing.sync_state,
+            then=State.JOINED,
+            replies="leave if we know less than the client",
+        ),
+    },
+    State.LEAVING: {},
+    State.CLOSED: {},
+}
+
+# How the server's own acts move the state; any other combination is a mistake of ours.
+COMMANDS: Final[Mapping[str, Mapping[State, State]]] = {
+    "begin_join": {State.OPENING: State.JOINED},
+    "begin_resume": {State.OPENING: State.RESUMED},
+    "end": dict.fromkeys((State.OPENING, State.JOINED, State.RESUMED), State.LEAVING),
+    "handle_disconnect": dict.fromkeys(State, State.CLOSED),
+}
+
+# What a client should do after we ended its session; everything else means: stay away.
+_ACTIONS: Final = {
+    LeaveReason.SERVER_SHUTDOWN: "RECONNECT",
+    LeaveReason.STATE_MISMATCH: "RECONNECT",
+    LeaveReason.CONNECTION_TIMEOUT: "RECONNECT",
+    LeaveReason.MEDIA_FAILURE: "RECONNECT",
+}
+
+
+class Session:
+    """A socket of a member."""
+
+    def __init__(self, member: Member, hub: Hub, now: float) -> None:
+        """Waits for `begin_join` or `begin_resume`."""
+        self.member = member
+        self.hub = hub
+        self.state = State.OPENING
+        self.json = False  # the client speaks JSON
+        self.on_effects: Callable[[], None] = _nobody_waits
+        self._effects: deque[Effect] = deque()
+        self._held: list[Outbound] = []
+        self._bucket = TokenBucket(MESSAGE_RATE, now)
+
+    # -- the server's acts ----------------------------------------------------------------------
+
+    def begin_join(self, params: JoinParams, now: float) -> None:
+        """Sends the join answer and what belongs right behind it."""
+        self._move("begin_join")
+        member = self.member
+        self._push(Outbound(self.hub.join_message(member)))
+        member.peer.mark_joined()
+        for request in params.add_tracks:
+            self.handle_request(rtc.SignalRequest(add_track=request), now)
+        if params.publisher_offer is not None:
+            self.handle_request(rtc.SignalRequest(offer=params.publisher_offer), now)
+        if self.is_open and member.peer.subscriber_primary:
+            negotiation.send_offer(self)
+        self._release()
+        self.hub.refresh_token(member)
+
+    def begin_resume(self, params: JoinParams, now: float) -> None:
+        """Sends what a resumed client needs, in the order that it needs it."""
+        self._move("begin_resume")
+        member, hub = self.member, self.hub
+        drop, member.drop_on_resume = member.drop_on_resume, DropOnResume.NO
+        if drop is DropOnResume.BEFORE_MESSAGES:
+            self.end(CloseCode.RESTART)
+            return
+        member.offer_open = False  # its answer went to the old socket, if anywhere
+        self._held.clear()  # the snapshot tells more than what waited
+        self._push(Outbound(hub.reconnect_message(member)))
+        for outbound in hub.people.snapshot(member):
+            self._push(outbound)
+        self._push(hub.feeds.room(member.room))
+        hub.refresh_token(member)
+        for response in member.quality_wanted.values():
+            self.send(response)
+        if member.sections_wanted is not None:
+            self.send(messages.sections_needed(*member.sections_wanted))
+            member.sections_wanted = None
+        if params.sync_state is not None:
+            self.handle_request(rtc.SignalRequest(sync_state=params.sync_state), now)
+        if self.is_open and not member.peer.single_connection and member.offer_number:
+            member.peer.restart_ice()
+            negotiation.send_offer(self)
+        if drop is DropOnResume.AFTER_MESSAGES:
+            self.end(CloseCode.RESTART)
+
+    def leave(self, reason: LeaveReason, action: str | None = None) -> None:
+        """Tells the client to go, and how to come back; then closes."""
+        if self.state in (State.LEAVING, State.CLOSED):
+            return
+        self._push(Outbound(messages.leave(reason, action or _ACTIONS.get(reason, "DISCONNECT"))))
+        self.end(CloseCode.DONE)
+
+    def end(self, code: CloseCode) -> None:
+        """Closes without a word; the peer stays as it is."""
+        if self.state in (State.LEAVING, State.CLOSED):
+            return
+        self._move("end")
+        self._held.clear()
+        if self.member.session is self:
+            self.member.session = None
+        self._add(Close(code))
+
+    def handle_disconnect(self) -> None:
+        """The socket is gone. A peer that was never active goes with it, another one may resume."""
+        self._move("handle_disconnect")
+        self._effects.clear()
+        member = self.member
+        if member.session is self:
+            member.session = None
+            if member.peer.state in (PeerState.JOINING, PeerState.JOINED):
+                member.peer.leave(LeaveReason.SIGNAL_CLOSE)
+
+    # -- from the client ------------------------------------------------------------------------
+
+    def handle_frame(self, frame: bytes | str, now: float) -> None:
+        """One frame; garbage and floods close the socket."""
+        if not self.is_open:
+            self.refuse(f"frame_in_{self.state}")
+            return
+        if not self._bucket.take(now):
+            self.refuse("message_rate_exceeded")
+            self.end(CloseCode.TOO_MANY_MESSAGES)
+            return
+        try:
+            request = decode_request(frame)
+        except RemoteError as error:
+            self.refuse(error.code)
+            self.end(CloseCode.MALFORMED)
+            return
+        self.json = isinstance(frame, str)
+        self.handle_request(request, now)
+
+    def handle_request(self, request: rtc.SignalRequest, now: float) -> None:
+        """One message: the table decides."""
+        kind = kind_of(request)
+        rule = TABLE[self.state].get(kind)
+        if rule is None:
+            self.refuse(f"{kind}_in_{self.state}")
+            return
+        try:
+            rule.handler(self, request, now)
+        except RemoteError as error:
+            self.refuse(error.code)
+            self._refused(rule, kind, request, error)
+            return
+        if rule.then is not None and self.is_open:
+            self.state = rule.then
+
+    def _refused(
+        self, rule: Rule, kind: str, request: rtc.SignalRequest, error: RemoteError
+    ) -> None:
+        if rule.refused is Refused.REPLY:
+            publishing.respond(self, kind, getattr(request, kind), error.code, error.message)
+        elif rule.refused is Refused.REJOIN:
+            self.leave(LeaveReason.MEDIA_FAILURE)
+
+    # -- to the client --------------------------------------------------------------------------
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the client was greeted and not yet dismissed."""
+        return self.state in (State.JOINED, State.RESUMED)
+
+    def send(self, response: rtc.SignalResponse) -> None:
+        """Queues a response for this client alone."""
+        self.deliver(Outbound(response))
+
+    def deliver(self, outbound: Outbound) -> None:
+        """Queues a response that others may get too; before the first frame it waits."""
+        if self.state is State.OPENING:
+            self._held.append(outbound)
+        elif self.is_open:
+            self._push(outbound)
+
+    def refuse(self, name: str) -> None:
+        """Counts a refusal under its name."""
+        self.hub.refusals[name] += 1
+
+    def drain(self) -> list[Effect]:
+        """Takes the effects that came up since the last time, in order."""
+        effects = list(self._effects)
+        self._effects.clear()
+        return effects
+
+    def _push(self, outbound: Outbound) -> None:
+        if len(self._effects) >= MAX_OUTBOX:
+            self.refuse("outbox_overflow")
+            self._effects.clear()
+            self.end(CloseCode.SLOW_READER)
+            return
+        self._add(Send(outbound))
+
+    def _add(self, effect: Effect) -> None:
+        self._effects.append(effect)
+        self.on_effects()
+
+    def _release(self) -> None:
+        held, self._held = self._held, []
+        for outbound in held:
+            self.deliver(outbound)
+
+    def _move(self, command: str) -> None:
+        target = COMMANDS[command].get(self.state)
+        if target is None:
+            raise LocalError(f"{command}_in_{self.state}", f"{command} makes no sense now")
+        self.state = target
+
+
+def _nobody_waits() -> None:
+    """Until a socket is attached, effects just wait."""

@@ -1,0 +1,189 @@
+"""The signalling endpoint: an upgrade becomes a session, effects become frames. The only I/O of signalling's core.
+
+In: ASGI connections of `/rtc` and `/rtc/v1`. Out: frames, close codes; refusals before the upgrade as HTTP with a
+short reason. Must not: decide anything about messages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import replace
+from typing import Final
+
+from starlette.responses import PlainTextResponse
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from common.errors import RemoteError
+from sfu.model import LeaveReason
+from signalling import clients, messages
+from signalling.addresses import Proxies
+from signalling.admission import REFUSED_BY_POLICY, STATUS, Admission, Attempt, Ticket
+from signalling.effects import Close, CloseCode
+from signalling.hub import Hub
+from signalling.limits import JOIN_RATE, SOCKET_PING_TIMEOUT, Rate
+from signalling.member import Member
+from signalling.ports import Gate
+from signalling.rates import KeyedBuckets
+from signalling.session import Session
+from signalling.wire import Outbound
+
+# A client that reads nothing for as long as it may leave pings unanswered is gone.
+SEND_TIMEOUT: Final = SOCKET_PING_TIMEOUT
+
+
+class SignalSockets:
+    """All signalling sockets."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        admission: Admission,
+        proxies: Proxies,
+        *,
+        gate: Gate | None = None,
+        join_rate: Rate = JOIN_RATE,
+    ) -> None:
+        """`gate` has the last word about who gets in."""
+        self._hub = hub
+        self._admission = admission
+        self._proxies = proxies
+        self._gate = gate
+        self._rates = KeyedBuckets(join_rate)
+
+    async def serve_v0(self, websocket: WebSocket) -> None:
+        """`/rtc`: query parameters, or a join request."""
+        await self._serve(websocket, v1=False)
+
+    async def serve_v1(self, websocket: WebSocket) -> None:
+        """`/rtc/v1`: a join request."""
+        await self._serve(websocket, v1=True)
+
+    async def _serve(self, websocket: WebSocket, *, v1: bool) -> None:
+        attempt = Attempt(
+            query=websocket.scope["query_string"],
+            authorization=websocket.headers.get("authorization"),
+            user_agent=websocket.headers.get("user-agent", ""),
+            v1=v1,
+        )
+        try:
+            self._check_rate(websocket)
+            session = await self._open(attempt)
+        except RemoteError as error:
+            self._hub.refusals[error.code] += 1
+            await websocket.send_denial_response(refusal(error))
+            return
+        if session is None:
+            await _dismiss(websocket)
+        else:
+            await self._run(websocket, session)
+
+    def _check_rate(self, websocket: WebSocket) -> None:
+        address = self._proxies.client_address(websocket.scope)
+        if not self._rates.take(address, self._hub.clock.now()):
+            raise RemoteError("join_rate_exceeded", "too many joins from this address")
+
+    async def _open(self, attempt: Attempt) -> Session | None:
+        """A session whose first frames wait, or None for a resume of what is no longer there."""
+        ticket = self._admission.check(attempt)
+        if ticket.params.reconnect:
+            member = self._resumable(ticket)
+            if member is None:
+                self._hub.refusals["resume_unknown"] += 1
+                return None
+            session = self._hub.resume(member, ticket.grants, ticket.params)
+        else:
+            spec = ticket.spec
+            if self._gate is not None:
+                spec = await self._gate.admit(ticket.room, spec)
+            session = self._join(replace(ticket, spec=spec))
+        self._hub.rooms.flush()
+        return session
+
+    def _join(self, ticket: Ticket) -> Session:
+        rooms = self._hub.rooms
+        peer = rooms.join(ticket.room, ticket.spec, ticket.options)
+        return self._hub.join(rooms.rooms[ticket.room], peer, ticket.grants, ticket.params)
+
+    def _resumable(self, ticket: Ticket) -> Member | None:
+        room = self._hub.rooms.rooms.get(ticket.room)
+        peer = room.peers.get(ticket.grants.identity) if room else None
+        if peer is None or peer.failed or not clients.resumes(ticket.params.client):
+            return None
+        # Whoever names another sid was replaced by a newer client of the same identity, which stays.
+        if ticket.params.participant_sid not in ("", peer.sid):
+            return None
+        return self._hub.members.get(peer.sid)
+
+    async def _run(self, websocket: WebSocket, session: Session) -> None:
+        wake = asyncio.Event()
+        wake.set()
+        session.on_effects = wake.set
+        tasks: set[asyncio.Task[None]] = set()
+        try:
+            await websocket.accept()
+            tasks = {
+                asyncio.create_task(self._read(websocket, session)),
+                asyncio.create_task(self._write(websocket, session, wake)),
+            }
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        except WebSocketDisconnect:
+            pass
+        finally:
+            for task in tasks:
+                task.cancel()
+                with suppress(asyncio.CancelledError, WebSocketDisconnect):
+                    await task
+            session.handle_disconnect()
+            self._hub.rooms.flush()
+
+    async def _read(self, websocket: WebSocket, session: Session) -> None:
+        while True:
+            message = await websocket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            frame: bytes | str | None = message.get("bytes")
+            if frame is None:
+                frame = message["text"]
+            session.handle_frame(frame, self._hub.clock.now())
+            self._hub.rooms.flush()
+
+    async def _write(self, websocket: WebSocket, session: Session, wake: asyncio.Event) -> None:
+        while True:
+            await wake.wait()
+            wake.clear()
+            for effect in session.drain():
+                if isinstance(effect, Close):
+                    await websocket.close(effect.code)
+                    return
+                try:
+                    async with asyncio.timeout(SEND_TIMEOUT):
+                        await _send(websocket, effect.outbound, as_text=session.json)
+                except TimeoutError:
+                    session.refuse("send_timeout")
+                    return
+
+
+def refusal(error: RemoteError) -> PlainTextResponse:
+    """A refused join as HTTP: the status clients act on, and the reason as text."""
+    status = STATUS.get(error.code, REFUSED_BY_POLICY)
+    headers = {"Retry-After": "1"} if status == 503 else {}
+    return PlainTextResponse(error.message, status_code=status, headers=headers)
+
+
+async def _dismiss(websocket: WebSocket) -> None:
+    """A resume that cannot be: the client shall join anew."""
+    response = messages.leave(LeaveReason.STATE_MISMATCH, "RECONNECT")
+    with suppress(WebSocketDisconnect):
+        await websocket.accept()
+        await websocket.send_bytes(Outbound(response).binary())
+        await websocket.close(CloseCode.DONE)
+
+
+async def _send(websocket: WebSocket, outbound: Outbound, *, as_text: bool) -> None:
+    if as_text:
+        await websocket.send_text(outbound.text())
+    else:
+        await websocket.send_bytes(outbound.binary())

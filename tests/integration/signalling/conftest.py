@@ -1,0 +1,8 @@
+"""Integration tests of signalling run on asyncio."""
+
+import pytest
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
