@@ -1,1 +1,23 @@
-"""Rooms, peers, publications and subscriptions. `sfu.model` and `sfu.events` belong to the surface as well."""
+"""Rooms, peers, publications and subscriptions. `sfu.model` and `sfu.events` belong to the surface as well.
+
+The native data plane is `sfu.plane.Plane`, which only the composition root opens.
+"""
+
+from sfu.dataplane import DataPlanePort, PlaneSnapshot
+from sfu.engine import Engine
+from sfu.negotiation.codecs import ENABLED_MIME_TYPES
+from sfu.negotiation.sdp import Fingerprint
+from sfu.peer import Peer
+from sfu.publication import Publication
+from sfu.room import Room
+
+__all__ = [
+    "ENABLED_MIME_TYPES",
+    "DataPlanePort",
+    "Engine",
+    "Fingerprint",
+    "Peer",
+    "PlaneSnapshot",
+    "Publication",
+    "Room",
+]

@@ -1,8 +1,35 @@
-"""A participant: its facts, its connections, what it publishes and what it receives."""
+"""A participant: its facts, its connections, what it publishes and what it receives.
 
-from collections.abc import Iterable, Mapping, Sequence
+In come the calls of signalling and the data plane's news of its connections, out go events. It holds the parts
+together; publishing, receiving and negotiation each have a module of their own.
+"""
 
-from common.ids import PeerSid, TrackSid
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from common.errors import RemoteError
+from common.ids import Identity, PeerSid, TrackSid
+from sfu.answering import AnsweringSender
+from sfu.connection import Connection
+from sfu.context import Context
+from sfu.events import (
+    ChannelsReady,
+    ConnectionFailed,
+    PeerActive,
+    PeerUpdated,
+    SubscriptionAllowed,
+)
+from sfu.lifecycle import Step, advance
+from sfu.limits import (
+    ACTIVE_TIMEOUT,
+    MAX_ATTRIBUTES_SIZE,
+    MAX_METADATA_SIZE,
+    MAX_NAME_LENGTH,
+    MAX_TRACK_GRANTS,
+    RESUME_GRACE,
+)
 from sfu.model import (
     Description,
     LeaveReason,
@@ -13,14 +40,28 @@ from sfu.model import (
     TrackGrant,
     TrackSettings,
 )
+from sfu.negotiation import extensions
+from sfu.negotiation.answer import build_answer
+from sfu.negotiation.parse import parse
+from sfu.negotiation.transport import read_transport
+from sfu.offering import OfferingSender
 from sfu.publication import Publication
+from sfu.publisher import Publisher
+from sfu.subscriber import Subscriber
+
+if TYPE_CHECKING:
+    from sfu.room import Room
+
+WITHOUT_RED = frozenset({"firefox", "safari"})
 
 
 class Peer:
     """One participant of a room."""
 
-    def __init__(self, sid: PeerSid, spec: PeerSpec, joined_at: float) -> None:
-        """`joined_at` is in seconds since the epoch."""
+    def __init__(self, context: Context, room: Room, sid: PeerSid, spec: PeerSpec) -> None:
+        """Starts joining; others learn of it when it is active or publishes."""
+        self._context = context
+        self.room = room
         self.sid = sid
         self.identity = spec.identity
         self.name = spec.name
@@ -31,74 +72,204 @@ class Peer:
         self.client = spec.client
         self.state = PeerState.JOINING
         self.version = 1
-        self.joined_at = joined_at
+        self.joined_at = context.clock.wall()
         self.single_connection = spec.single_connection
         self.subscriber_primary = not spec.single_connection and spec.permissions.can_subscribe
         self.failed = False
         self.last_data_sequence = 0
-        self._publications: dict[TrackSid, Publication] = {}
+        self.publisher = Publisher(context, self)
+        self.subscriber = Subscriber(
+            context, self, auto=spec.auto_subscribe, adaptive=spec.adaptive_stream
+        )
+        self._everyone = True
+        self._grants: dict[Identity, TrackGrant] = {}
+        self._connection: Connection | None = None  # where the client offers
+        self._answering: AnsweringSender | None = None
+        self._offering: OfferingSender | None = None
+        if self.single_connection:
+            self._answering = AnsweringSender(context, self)
+            self.subscriber.sender = self._answering
+        elif self.subscriber_primary:
+            self._open_subscriber()
+        context.peers[sid] = self
+        at = context.clock.now() + ACTIVE_TIMEOUT
+        context.timers.arm(("active", sid), at, lambda: self.leave(LeaveReason.JOIN_FAILURE))
 
     @property
     def publications(self) -> Mapping[TrackSid, Publication]:
         """Announced tracks, published or not."""
-        return self._publications
+        return self.publisher.publications
 
     @property
     def is_publisher(self) -> bool:
         """Whether any track is published."""
-        return any(publication.published for publication in self._publications.values())
+        return any(one.published for one in self.publisher.publications.values())
+
+    @property
+    def subscribed_tracks(self) -> Collection[TrackSid]:
+        """Tracks of others that this peer receives now."""
+        subscriptions = self.subscriber.subscriptions.values()
+        return [one.publication.sid for one in subscriptions if one.leg is not None]
+
+    @property
+    def takes_red(self) -> bool:
+        """Whether redundant audio may be offered to this client."""
+        return self.client.browser.lower() not in WITHOUT_RED
+
+    @property
+    def connections(self) -> Sequence[Connection]:
+        """Its connections that exist."""
+        offering = self._offering.connection if self._offering is not None else None
+        return [one for one in (self._connection, offering) if one is not None]
+
+    # -- connections --
 
     def handle_offer(self, sdp: str) -> Description:
         """The client's offer on the publisher connection; returns our answer."""
-        raise NotImplementedError
+        offer = parse(sdp)
+        remote = read_transport(offer)
+        connection = self._connection
+        if connection is None:
+            connection = self._connection = Connection(self._context, self, offers=False)
+        if remote is not None:
+            connection.apply_remote(remote)
+        matches = self.publisher.match(offer)
+        plans = self.publisher.plans(offer, matches)
+        if self._answering is not None:
+            plans |= self._answering.plan(offer, connection)
+        answer, agreements = build_answer(
+            offer, plans, connection.local(), connection.setup(), connection.next_version()
+        )
+        agreed = extensions.identities(
+            extension for one in agreements.values() for extension in one.extensions
+        )
+        self._context.plane.set_extensions(connection.transport, agreed)
+        self.publisher.apply(offer, matches, agreements, connection.transport)
+        tracks: dict[str, TrackSid] = {}
+        if self._answering is not None:
+            tracks = {mid: one.sid for mid, one in matches.items()}
+            tracks |= self._answering.apply(agreements, connection)
+        return Description("answer", answer.serialise(), tracks)
 
     def create_offer(self) -> Description:
         """Our offer on the subscriber connection."""
-        raise NotImplementedError
+        return self._require_offering().create_offer()
 
     def handle_answer(self, sdp: str) -> None:
         """The client's answer on the subscriber connection."""
-        raise NotImplementedError
+        self._require_offering().handle_answer(sdp)
 
     def restart_ice(self) -> None:
-        """New credentials on the subscriber connection with the next offer."""
-        raise NotImplementedError
+        """New credentials on the subscriber connection with the next offer; clients restart what they offer."""
+        if self._offering is not None:
+            self._offering.restart_ice()
 
     def candidates(self) -> Sequence[str]:
         """Our candidate lines."""
-        raise NotImplementedError
+        return self.connections[0].candidates() if self.connections else ()
+
+    def handle_connected(self, connection: Connection) -> None:
+        """DTLS is up on one of its connections."""
+        connection.connected = True
+        offering = self._offering
+        primary = offering.connection if offering and self.subscriber_primary else self._connection
+        if connection is primary and self.state is not PeerState.ACTIVE:
+            self.state = advance(self.state, Step.MEDIA_UP)
+            self._context.timers.disarm(("active", self.sid))
+            self.touch()
+            self._context.emit(PeerActive(self.room, self))
+
+    def handle_closed(self, connection: Connection, reason: str) -> None:
+        """One of its connections ended by itself."""
+        connection.close()
+        self.fail(reason)
+
+    def fail(self, code: str) -> None:
+        """A connection is lost for good; the peer stays a little, for a client that comes back."""
+        if self.failed or self.state is PeerState.DISCONNECTED:
+            return
+        self.failed = True
+        self._context.emit(ConnectionFailed(self.room, self, code))
+        at = self._context.clock.now() + RESUME_GRACE
+        self._context.timers.arm(
+            ("resume", self.sid), at, lambda: self.leave(LeaveReason.CONNECTION_TIMEOUT)
+        )
+
+    def channel(self, label: str) -> tuple[Connection, int] | None:
+        """The open channel to reach it on: ours on the subscriber connection, else the client's own."""
+        connection = self._offering.connection if self._offering is not None else self._connection
+        stream = connection.channel_stream(label) if connection is not None else None
+        return None if connection is None or stream is None else (connection, stream)
+
+    def handle_channel_opened(self, connection: Connection, stream: int, label: str) -> None:
+        """A data channel is open."""
+        taken = connection.handle_channel_opened(stream, label)
+        if taken and self.channel(label) == (connection, stream):
+            self._context.emit(ChannelsReady(self.room, self, label))
+
+    # -- publishing --
 
     def announce(self, spec: PublicationSpec) -> Publication:
         """A track to come."""
-        raise NotImplementedError
+        return self.publisher.announce(spec)
 
     def set_muted(self, track: TrackSid, muted: bool) -> None:
         """Mutes or unmutes an own track."""
-        raise NotImplementedError
+        publication = self.publisher.find(track)
+        if publication.set_muted(muted):
+            self._context.speaking.forget(publication.track)
+            self.touch()
 
     def update_publication(self, track: TrackSid, spec: PublicationSpec) -> None:
         """Replaces the announced facts of a track."""
-        raise NotImplementedError
+        self.publisher.update(track, spec)
+        self.touch()
 
     def unpublish(self, track: TrackSid) -> None:
         """Ends an own track by the server's will."""
-        raise NotImplementedError
+        self.publisher.end(self.publisher.find(track), by_server=True)
 
     def set_track_grants(self, everyone: bool, grants: Sequence[TrackGrant]) -> None:
         """Replaces the rules about who may subscribe to this peer's tracks."""
-        raise NotImplementedError
+        if len(grants) > MAX_TRACK_GRANTS:
+            raise RemoteError("limit_exceeded", "too many rules")
+        others = [peer for peer in self.room.peers.values() if peer is not self]
+        published = [one for one in self.publications.values() if one.published]
+        before = {
+            (peer.sid, one.sid): self.allows(peer, one.sid) for peer in others for one in published
+        }
+        self._everyone = everyone
+        self._grants = {grant.identity: grant for grant in grants}
+        for peer in others:
+            for one in published:
+                allowed = self.allows(peer, one.sid)
+                if allowed != before[peer.sid, one.sid]:
+                    peer.subscriber.consider(one)
+                    event = SubscriptionAllowed(self.room, peer, self, one.sid, allowed)
+                    self._context.emit(event)
+
+    def allows(self, peer: Peer, track: TrackSid) -> bool:
+        """Whether the rules of this publisher let `peer` subscribe; recorders are exempt."""
+        if self._everyone or peer.permissions.recorder:
+            return True
+        grant = self._grants.get(peer.identity)
+        return grant is not None and (grant.all_tracks or track in grant.tracks)
+
+    # -- subscribing --
 
     def subscribe(self, tracks: Iterable[TrackSid]) -> None:
         """Wishes for tracks."""
-        raise NotImplementedError
+        self.subscriber.subscribe(tracks)
 
     def unsubscribe(self, tracks: Iterable[TrackSid]) -> None:
         """Takes wishes back."""
-        raise NotImplementedError
+        self.subscriber.unsubscribe(tracks)
 
     def set_track_settings(self, track: TrackSid, settings: TrackSettings) -> None:
         """What is wanted of a subscribed (or not yet known) track."""
-        raise NotImplementedError
+        self.subscriber.set_track_settings(track, settings)
+
+    # -- facts and end --
 
     def update(
         self,
@@ -108,13 +279,72 @@ class Peer:
         attributes: Mapping[str, str] | None = None,
         permissions: Permissions | None = None,
     ) -> None:
-        """Changes facts."""
-        raise NotImplementedError
+        """Changes facts; attributes merge, an empty value deletes."""
+        merged = {
+            key: value for key, value in {**self.attributes, **(attributes or {})}.items() if value
+        }
+        size = sum(len(key.encode()) + len(value.encode()) for key, value in merged.items())
+        if (
+            len(name or "") > MAX_NAME_LENGTH
+            or len((metadata or "").encode()) > MAX_METADATA_SIZE
+            or (attributes is not None and size > MAX_ATTRIBUTES_SIZE)
+        ):
+            raise RemoteError("limit_exceeded", "name, metadata or attributes are too long")
+        self.name = self.name if name is None else name
+        self.metadata = self.metadata if metadata is None else metadata
+        self.attributes = merged
+        self.touch()
+        if permissions is not None and permissions != self.permissions:
+            self.permissions = permissions
+            self._apply_permissions()
 
     def mark_joined(self) -> None:
         """The join answer was sent."""
-        raise NotImplementedError
+        state = advance(self.state, Step.JOIN_SENT)
+        if state is not self.state:
+            self.state = state
+            self.touch()
 
     def leave(self, reason: LeaveReason) -> None:
         """Ends the peer and all it had."""
-        raise NotImplementedError
+        if self.state is PeerState.DISCONNECTED:
+            return
+        was_active = self.state is PeerState.ACTIVE
+        self.state = advance(self.state, Step.LEAVE)
+        self._context.timers.disarm(("active", self.sid))
+        self._context.timers.disarm(("resume", self.sid))
+        self.publisher.close()
+        self.subscriber.close()
+        for sender in (self._answering, self._offering):
+            if sender is not None:
+                sender.close()
+        if self._connection is not None:
+            self._connection.close()
+        self.version += 1
+        self._context.peers.pop(self.sid, None)
+        self.room.remove(self, reason, was_active=was_active)
+
+    def touch(self) -> None:
+        """What others may know of it changed."""
+        self.version += 1
+        if self.state is not PeerState.DISCONNECTED:
+            self._context.emit(PeerUpdated(self.room, self))
+
+    def _apply_permissions(self) -> None:
+        self.publisher.enforce()
+        self.room.watch_recorders()
+        can_subscribe = self.permissions.can_subscribe
+        if can_subscribe and not self.single_connection and self._offering is None:
+            self._open_subscriber()
+        for publication in list(self.room.tracks.values()):
+            self.subscriber.consider(publication)
+
+    def _open_subscriber(self) -> None:
+        self._offering = OfferingSender(self._context, self)
+        self.subscriber.sender = self._offering
+        self.subscriber.bind_all()
+
+    def _require_offering(self) -> OfferingSender:
+        if self._offering is None:
+            raise RemoteError("no_subscriber_connection", "this client makes all the offers")
+        return self._offering

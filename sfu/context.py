@@ -1,0 +1,97 @@
+"""What rooms, peers and tracks share: the data plane, time, chance, the way out for events, owners of numbers.
+
+Nothing here decides anything. One instance per engine.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from common.clock import Clock
+from common.ids import ALPHABET, LegId, PeerSid, TrackId, TransportId
+from sfu.dataplane import DataPlanePort
+from sfu.events import SfuEvent
+from sfu.measuring import Measuring
+from sfu.negotiation.sdp import Fingerprint
+from sfu.negotiation.transport import candidate_lines
+from sfu.speaking import Speaking
+from sfu.timers import Timers
+
+if TYPE_CHECKING:
+    from sfu.connection import Connection
+    from sfu.peer import Peer
+    from sfu.publication import Publication
+    from sfu.subscription import Subscription
+
+UFRAG_LENGTH = 12  # characters; 70 bits, so that no two transports of a lane meet
+PWD_LENGTH = 24  # characters; RFC 8445 section 5.3 asks for 128 bits
+
+
+class Context:
+    """Shared by everything that one engine made."""
+
+    def __init__(
+        self,
+        *,
+        plane: DataPlanePort,
+        clock: Clock,
+        choose: Callable[[int], int],
+        fingerprint: Fingerprint,
+        announced: Mapping[str, tuple[str, ...]],
+        emit: Callable[[SfuEvent], None],
+    ) -> None:
+        """`choose(n)` yields uniform integers in [0, n) fit for secrets.
+
+        `announced` maps bound addresses to the public ones that candidates show instead.
+        """
+        self.plane = plane
+        self.clock = clock
+        self.choose = choose
+        self.fingerprint = fingerprint
+        self.emit = emit
+        self.timers = Timers()
+        self.refusals: Counter[str] = Counter()  # what was refused or dropped, by name
+        self.connections: dict[TransportId, Connection] = {}
+        self.tracks: dict[TrackId, Publication] = {}
+        self.legs: dict[LegId, Subscription] = {}
+        self.peers: dict[PeerSid, Peer] = {}
+        self.speaking = Speaking(self)
+        self.measuring = Measuring(self)
+        self._load = [0] * len(plane.addresses)
+        self._candidates = [
+            candidate_lines(
+                [
+                    (public, port)
+                    for bound, port in lane
+                    for public in announced.get(bound, (bound,))
+                ]
+            )
+            for lane in plane.addresses
+        ]
+
+    def candidates(self, lane: int) -> tuple[str, ...]:
+        """Candidate lines of a lane's sockets."""
+        return self._candidates[lane]
+
+    def take_lane(self) -> int:
+        """The lane with the fewest transports, one transport heavier now."""
+        lane = min(range(len(self._load)), key=self._load.__getitem__)
+        self._load[lane] += 1
+        return lane
+
+    def leave_lane(self, lane: int) -> None:
+        """A transport of the lane is gone."""
+        self._load[lane] -= 1
+
+    def credentials(self) -> tuple[str, str]:
+        """A fresh ICE ufrag and password."""
+        return self._text(UFRAG_LENGTH), self._text(PWD_LENGTH)
+
+    def refuse(self, code: str) -> None:
+        """Counts something that was dropped without telling anybody."""
+        self.refusals[code] += 1
+
+    def _text(self, length: int) -> str:
+        return "".join(ALPHABET[self.choose(len(ALPHABET))] for _ in range(length))

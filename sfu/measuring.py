@@ -1,0 +1,121 @@
+"""Tells rooms how good connections are: compares snapshots every few seconds and feeds `QualityState`s."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from common.ids import PeerSid
+from sfu.dataplane import PlaneSnapshot
+from sfu.events import ConnectionQuality
+from sfu.limits import CONNECTION_QUALITY_INTERVAL
+from sfu.model import PeerState
+from sfu.quality import QualityState, StreamWindow, stream_score
+
+if TYPE_CHECKING:
+    from sfu.context import Context
+    from sfu.peer import Peer
+
+KEY = ("quality",)
+
+
+class Measuring:
+    """Connection quality of everybody who is connected; idle while nobody is."""
+
+    def __init__(self, context: Context) -> None:
+        """Nothing is measured yet."""
+        self._context = context
+        self._before: PlaneSnapshot | None = None
+        self._states: dict[PeerSid, QualityState] = {}
+
+    def watch(self) -> None:
+        """Somebody is connected: measure from now on."""
+        if not self._context.timers.armed(KEY):
+            at = self._context.clock.now() + CONNECTION_QUALITY_INTERVAL
+            self._context.timers.arm(KEY, at, self._measure)
+
+    def _measure(self) -> None:
+        connections = self._context.connections.values()
+        peers = {one.peer.sid: one.peer for one in connections if one.connected}
+        self._states = {sid: state for sid, state in self._states.items() if sid in peers}
+        if not peers:
+            self._before = None
+            return
+        now = self._context.plane.snapshot()
+        before, self._before = self._before, now
+        if before is not None:
+            for peer in peers.values():
+                if peer.state is PeerState.ACTIVE:
+                    self._judge(peer, before, now)
+        self.watch()
+
+    def _judge(self, peer: Peer, before: PlaneSnapshot, now: PlaneSnapshot) -> None:
+        windows = [*_upstream(peer, before, now), *_downstream(peer, before, now)]
+        score: float | None = min(map(stream_score, windows), default=100.0)
+        if _nothing_arrives(peer, before, now):
+            score = None
+        state = self._states.setdefault(peer.sid, QualityState())
+        change = state.update(score)
+        if change is not None:
+            word, opinion = change
+            self._context.emit(ConnectionQuality(peer.room, peer, word, opinion))
+
+
+def _upstream(peer: Peer, before: PlaneSnapshot, now: PlaneSnapshot) -> Iterator[StreamWindow]:
+    for publication in peer.publications.values():
+        track = publication.track
+        if track is None or publication.muted:
+            continue
+        old, new = before.tracks.get(track), now.tracks.get(track)
+        if old is None or new is None:
+            continue
+        yield StreamWindow(
+            kind=publication.kind,
+            seconds=CONNECTION_QUALITY_INTERVAL,
+            packets=new.packets - old.packets,
+            lost=max(0, new.lost - old.lost),
+            jitter_ms=new.jitter_us / 1000,
+        )
+
+
+def _downstream(peer: Peer, before: PlaneSnapshot, now: PlaneSnapshot) -> Iterator[StreamWindow]:
+    for subscription in peer.subscriber.subscriptions.values():
+        leg = subscription.leg
+        if leg is None:
+            continue
+        old, new = before.legs.get(leg), now.legs.get(leg)
+        if old is None or new is None:
+            continue
+        packets = new.packets - old.packets
+        lost = packets * new.fraction_lost // 256
+        yield StreamWindow(
+            kind=subscription.publication.kind,
+            seconds=CONNECTION_QUALITY_INTERVAL,
+            packets=packets - lost,
+            lost=lost,
+            rtt_ms=(new.rtt_us or 0) / 1000,
+            jitter_ms=new.jitter_us / 1000,
+        )
+
+
+def _nothing_arrives(peer: Peer, before: PlaneSnapshot, now: PlaneSnapshot) -> bool:
+    """Whether a publisher that should be heard sent not even a keep-alive for a whole window.
+
+    Silence of its tracks alone proves nothing: dynacast may have told the client to send none.
+    """
+    sends = False
+    for publication in peer.publications.values():
+        track = publication.track
+        if track is None or publication.muted or track not in before.tracks:
+            continue
+        sends = True
+    if not sends:
+        return False
+    for connection in peer.connections:
+        old, new = (
+            before.transports.get(connection.transport),
+            now.transports.get(connection.transport),
+        )
+        if old is None or new is None or new.received_packets != old.received_packets:
+            return False
+    return True

@@ -1,0 +1,165 @@
+"""A data plane that forwards nothing: it remembers what it was asked for and refuses what would be a bug."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from common.ids import LegId, TrackId, TransportId
+from sfu.dataplane import (
+    ChannelAddress,
+    ChannelSpec,
+    ExtensionIds,
+    LegSpec,
+    LegStats,
+    PlaneSnapshot,
+    RemoteSpec,
+    TrackSpec,
+    TrackStats,
+    TransportStats,
+)
+
+
+@dataclass
+class Transport:
+    """What is known of a transport."""
+
+    lane: int
+    ufrag: str
+    pwd: str
+    remote: RemoteSpec | None = None
+    extensions: ExtensionIds = ()
+    channels: list[ChannelSpec] = field(default_factory=list)
+    ssrcs: set[int] = field(default_factory=set)
+    restarts: int = 0
+
+
+@dataclass
+class Track:
+    """What is known of a track."""
+
+    spec: TrackSpec
+    open: bool
+    replaced: int = 0
+
+
+@dataclass
+class Leg:
+    """What is known of a leg."""
+
+    spec: LegSpec
+    target: tuple[int, int] | None = None
+
+
+class RecordingPlane:
+    """`DataPlanePort` in memory. Identities are never reused; unknown ones fail the test."""
+
+    def __init__(
+        self, lanes: Sequence[Sequence[tuple[str, int]]] = ((("192.0.2.1", 7882),),)
+    ) -> None:
+        self.addresses = lanes
+        self.transports: dict[TransportId, Transport] = {}
+        self.tracks: dict[TrackId, Track] = {}
+        self.legs: dict[LegId, Leg] = {}
+        self.keyframes: list[tuple[TrackId, int]] = []
+        self.sent: list[tuple[tuple[ChannelAddress, ...], bytes]] = []
+        self.flushes = 0
+        self.commands = 0
+        self.transport_stats: dict[TransportId, TransportStats] = {}
+        self.track_stats: dict[TrackId, TrackStats] = {}
+        self.leg_stats: dict[LegId, LegStats] = {}
+        self._numbers = 0
+
+    def add_transport(self, *, lane: int, ufrag: str, pwd: str) -> TransportId:
+        assert 0 <= lane < len(self.addresses)
+        assert ufrag not in {one.ufrag for one in self.transports.values()}
+        transport = TransportId(self._number())
+        self.transports[transport] = Transport(lane, ufrag, pwd)
+        return transport
+
+    def set_remote(self, transport: TransportId, remote: RemoteSpec) -> None:
+        self.commands += 1
+        self.transports[transport].remote = remote
+
+    def restart_ice(self, transport: TransportId, *, ufrag: str, pwd: str) -> None:
+        self.commands += 1
+        state = self.transports[transport]
+        assert ufrag != state.ufrag
+        state.ufrag, state.pwd = ufrag, pwd
+        state.restarts += 1
+
+    def set_extensions(self, transport: TransportId, extensions: ExtensionIds) -> None:
+        self.commands += 1
+        self.transports[transport].extensions = extensions
+
+    def remove_transport(self, transport: TransportId) -> None:
+        self.commands += 1
+        del self.transports[transport]
+        for track in [t for t, one in self.tracks.items() if one.spec.transport == transport]:
+            del self.tracks[track]
+        for leg in [n for n, one in self.legs.items() if one.spec.transport == transport]:
+            del self.legs[leg]
+
+    def add_track(self, spec: TrackSpec, *, open: bool) -> TrackId:
+        assert spec.transport in self.transports
+        assert spec.codecs
+        assert spec.streams
+        track = TrackId(self._number())
+        self.tracks[track] = Track(spec, open)
+        return track
+
+    def replace_track(self, track: TrackId, spec: TrackSpec) -> None:
+        self.commands += 1
+        self.tracks[track].spec = spec
+        self.tracks[track].replaced += 1
+
+    def set_track_open(self, track: TrackId, open: bool) -> None:
+        self.commands += 1
+        self.tracks[track].open = open
+
+    def remove_track(self, track: TrackId) -> None:
+        self.commands += 1
+        assert not [one for one in self.legs.values() if one.spec.track == track]
+        del self.tracks[track]
+
+    def add_leg(self, spec: LegSpec) -> LegId:
+        assert spec.track in self.tracks
+        assert spec.payloads
+        ssrcs = self.transports[spec.transport].ssrcs
+        for ssrc in (spec.ssrc, spec.rtx_ssrc):
+            assert ssrc not in ssrcs, "an SSRC came back on its transport"
+            if ssrc is not None:
+                ssrcs.add(ssrc)
+        leg = LegId(self._number())
+        self.legs[leg] = Leg(spec)
+        return leg
+
+    def set_leg(self, leg: LegId, target: tuple[int, int] | None) -> None:
+        self.commands += 1
+        self.legs[leg].target = target
+
+    def remove_leg(self, leg: LegId) -> None:
+        self.commands += 1
+        del self.legs[leg]
+
+    def request_keyframe(self, track: TrackId, stream: int) -> None:
+        assert track in self.tracks
+        self.keyframes.append((track, stream))
+
+    def open_channel(self, transport: TransportId, channel: ChannelSpec) -> None:
+        self.transports[transport].channels.append(channel)
+
+    def send(self, to: Sequence[ChannelAddress], data: bytes) -> None:
+        self.commands += 1
+        self.sent.append((tuple(to), data))
+
+    def snapshot(self) -> PlaneSnapshot:
+        return PlaneSnapshot(
+            dict(self.transport_stats), dict(self.track_stats), dict(self.leg_stats)
+        )
+
+    def flush(self) -> None:
+        self.flushes += 1
+
+    def _number(self) -> int:
+        self.commands += 1
+        self._numbers += 1
+        return self._numbers
