@@ -1,0 +1,258 @@
+"""The composition root: builds a running server out of its parts, read top to bottom; and the order of going down.
+
+In: a configuration. Out: a server that lets people in, until it is told to stop. Holds no logic of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import ipaddress
+import secrets
+import signal
+import socket
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import structlog
+import uvicorn
+
+from common.clock import SystemClock
+from common.errors import LocalError
+from crypto.certificates import FINGERPRINT_ALGORITHM, new_certificate
+from crypto.tokens import SigningKeys
+from server.config import Config
+from server.lag import LoopLag
+from server.metrics import LOOP_LAG_BOUNDS
+from server.observation import Observer
+from server.routes import add_routes
+from server.terminal import Exit, Terminal
+from server.version import VERSION
+from sfu import Driver, Engine, Fingerprint, Plane, RoomOptions
+from signalling import ServerFacts, SignallingDeps, create_app, uvicorn_settings
+
+log = structlog.get_logger("server")
+
+GOODBYE_SECONDS = 2.0  # for clients' sockets to be told, once the time for draining is over
+EMPTY_CHECK_SECONDS = 0.2
+
+
+class Node:
+    """A server, running inside `async with`."""
+
+    def __init__(self, config: Config) -> None:
+        """Nothing happens before the block is entered."""
+        self._config = config
+        self._clock = SystemClock()
+        self.url = ""
+
+    async def __aenter__(self) -> Self:
+        """Starts. Raises LocalError: port_in_use, address_unavailable, bind_failed."""
+        config, clock = self._config, self._clock
+        file = config.file
+        Path(file.data).mkdir(parents=True, exist_ok=True)
+        loop = asyncio.get_running_loop()
+
+        listener = _listen(file.http.bind, file.http.port)
+        try:
+            self._plane, fingerprint = _open_plane(config, clock)
+        except LocalError:
+            listener.close()
+            raise
+        self._engine = Engine(
+            plane=self._plane,
+            clock=clock,
+            choose=secrets.randbelow,
+            fingerprint=fingerprint,
+            announced={bound: (public,) for bound, public in file.media.announced.items()},
+        )
+        keys = SigningKeys(config.keys)
+        self._signalling = create_app(
+            SignallingDeps(
+                rooms=self._engine,
+                keys=keys,
+                clock=clock,
+                entropy=secrets.token_bytes,
+                server=ServerFacts(),
+                auto_create=file.rooms.auto_create,
+                room_defaults=RoomOptions(
+                    empty_timeout=file.rooms.empty_timeout,
+                    departure_timeout=file.rooms.departure_timeout,
+                    max_participants=file.rooms.max_participants,
+                ),
+                trusted_proxies=file.http.trusted_proxies,
+                static_dir=page_folder(),
+            )
+        )
+        self._engine.listen(self._signalling.hub.handle_event)
+        self._lag = LoopLag(LOOP_LAG_BOUNDS)
+        self.observer = Observer(self._engine, self._plane, self._signalling.hub, self._lag)
+        add_routes(self._signalling.api, config, keys, clock, self.observer, page_folder())
+
+        self._driver = Driver(self._engine, self._plane, clock, loop)
+        self._driver.start()
+        self._lag.start(loop)
+        self._server = _Server(_uvicorn_config(config, self._signalling.asgi))
+        self._serving = asyncio.create_task(self._server.serve([listener]), name="http")
+        scheme = "https" if file.http.certificate else "http"
+        host = f"[{file.http.bind}]" if ":" in file.http.bind else file.http.bind
+        self.url = f"{scheme}://{host}:{listener.getsockname()[1]}"
+        await self._server.ready(self._serving)
+        log.info("started", version=VERSION, lanes=file.media.lanes)
+        return self
+
+    async def drain(self, seconds: float) -> None:
+        """Lets nobody in and waits until everybody left, at most that long."""
+        self._engine.draining = True
+        self.observer.draining = True
+        log.info("draining", seconds=seconds)
+        deadline = self._clock.now() + seconds
+        while self._engine.rooms and self._clock.now() < deadline:
+            if not any(room.peers for room in self._engine.rooms.values()):
+                break
+            await asyncio.sleep(EMPTY_CHECK_SECONDS)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stops: clients are told, then HTTP ends, then rooms, then the data plane."""
+        self._engine.draining = True
+        self._signalling.shut_down()
+        self._engine.flush()
+        self._server.should_exit = True
+        try:
+            await asyncio.wait_for(self._serving, GOODBYE_SECONDS * 2)
+        except TimeoutError:
+            log.warning("connections_cut")
+        self._engine.close()
+        self._lag.stop()
+        self._driver.stop()
+        await asyncio.get_running_loop().run_in_executor(None, self._plane.close)
+        log.info("stopped")
+
+
+async def run_node(config: Config, terminal: Terminal) -> int:
+    """Runs a server until SIGTERM or SIGINT has drained it, or a second one stops it at once."""
+    stop, stop_now = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_signal() -> None:
+        (stop_now if stop.is_set() else stop).set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal)
+    async with Node(config) as node:
+        _announce(node, config, terminal)
+        await stop.wait()
+        terminal.say(
+            f"draining for up to {config.file.shutdown.drain} s (again to stop at once)",
+            event="draining",
+        )
+        draining = asyncio.create_task(node.drain(config.file.shutdown.drain), name="drain")
+        impatient = asyncio.create_task(stop_now.wait(), name="second-signal")
+        await asyncio.wait((draining, impatient), return_when=asyncio.FIRST_COMPLETED)
+        for task in (draining, impatient):
+            task.cancel()
+    return Exit.OK
+
+
+def page_folder() -> Path | None:
+    """The built meeting page, if this installation has one."""
+    folder = Path(str(resources.files("server"))) / "page"
+    return folder if (folder / "index.html").is_file() else None
+
+
+def _announce(node: Node, config: Config, terminal: Terminal) -> None:
+    link = f"{node.url}/meet/lobby"
+    lines = ["Conclave is running.", f"  server:  {node.url}"]
+    if config.development:
+        lines += [
+            f"  meeting: {link}",
+            "  API key: devkey / secret (for development only)",
+            "  alone?   conclave publish --demo --room lobby"
+            + ("" if node.url.endswith(":7880") else f" --url {node.url}"),
+        ]
+    terminal.say("\n".join(lines), event="ready", url=node.url, meeting=link, version=VERSION)
+
+
+def _listen(address: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        return socket.create_server((address, port), family=family, backlog=2048)
+    except OSError as error:
+        raise _bind_error("TCP", address, port, error) from error
+
+
+def _open_plane(config: Config, clock: SystemClock) -> tuple[Plane, Fingerprint]:
+    media = config.file.media
+    certificate = new_certificate(wall=clock.wall())
+    addresses = media.addresses or [default_address()]
+    try:
+        plane = Plane(
+            lanes=media.lanes,
+            addresses=addresses,
+            port=media.port,
+            certificate=certificate.der,
+            private_key=certificate.private_key.reveal(),
+            consent_timeout_ms=media.consent_timeout * 1000,
+            receive_buffer=media.receive_buffer,
+            send_buffer=media.send_buffer,
+        )
+    except OSError as error:
+        raise _bind_error("UDP", ", ".join(addresses), media.port, error) from error
+    return plane, Fingerprint(FINGERPRINT_ALGORITHM, certificate.digest)
+
+
+def _bind_error(protocol: str, address: str, port: int, error: OSError) -> LocalError:
+    where = f"{protocol} port {port} on {address}"
+    if error.errno == errno.EADDRINUSE:
+        return LocalError(
+            "port_in_use", f"{where} is in use; stop the other process or choose another port"
+        )
+    if error.errno == errno.EADDRNOTAVAIL:
+        return LocalError("address_unavailable", f"{address} is no address of this machine")
+    return LocalError("bind_failed", f"{where} cannot be bound ({error.strerror or error})")
+
+
+def default_address() -> str:
+    """The address that this machine uses towards others; nothing is sent to find it."""
+    for family, elsewhere in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.connect((elsewhere, 9))
+            except OSError:
+                continue
+            return str(ipaddress.ip_address(probe.getsockname()[0]))
+    raise LocalError(
+        "no_address", "this machine has no route; name media.addresses in the configuration"
+    )
+
+
+def _uvicorn_config(config: Config, app: Callable[..., object]) -> uvicorn.Config:
+    http = config.file.http
+    return uvicorn.Config(
+        app,
+        **uvicorn_settings(),
+        lifespan="on",
+        timeout_graceful_shutdown=int(GOODBYE_SECONDS),
+        ssl_certfile=http.certificate or None,
+        ssl_keyfile=http.private_key or None,
+    )
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn, started and stopped by the node: it leaves the process's signals alone."""
+
+    async def ready(self, serving: asyncio.Task[None]) -> None:
+        """Waits until connections are accepted. Raises what kept it from starting."""
+        while not self.started:
+            if serving.done():
+                serving.result()
+                raise LocalError("http_failed", "the HTTP server ended while it started")
+            await asyncio.sleep(0.01)

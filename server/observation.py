@@ -1,0 +1,73 @@
+"""Takes the snapshot that the metrics page shows: rooms, peers and tracks from the engine, counters from the lanes.
+
+In: the parts that count. Out: one `MetricsSnapshot` per call. Must not: change anything, or name anybody.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from server.lag import LoopLag
+from server.metrics import LaneNumbers, MetricsSnapshot
+from server.version import VERSION
+from sfu import Engine, Plane
+from signalling import Hub
+
+
+class Observer:
+    """Looks at a running node."""
+
+    def __init__(self, engine: Engine, plane: Plane, hub: Hub, lag: LoopLag) -> None:
+        """Reads these, and nothing else."""
+        self._engine = engine
+        self._plane = plane
+        self._hub = hub
+        self._lag = lag
+        self.draining = False
+
+    def snapshot(self) -> MetricsSnapshot:
+        """Everything as it is now."""
+        counters: Mapping[str, Any] = self._plane.counters()
+        peers = [peer for room in self._engine.rooms.values() for peer in room.peers.values()]
+        tracks = [
+            track for peer in peers for track in peer.publications.values() if track.published
+        ]
+        bounds = tuple(bound * 1e-6 for bound in counters["latency_bounds_us"])
+        return MetricsSnapshot(
+            version=VERSION,
+            lanes=tuple(lane_numbers(lane, counters["drop_reasons"]) for lane in counters["lanes"]),
+            latency_bounds=bounds,
+            rooms=len(self._engine.rooms),
+            peers=Counter(str(peer.state) for peer in peers),
+            tracks=Counter((str(track.spec.kind), str(track.spec.source)) for track in tracks),
+            subscriptions=Counter(),
+            joins=Counter(self._hub.refusals),
+            handshakes=counters["handshakes"],
+            handshakes_failed=counters["handshakes_failed"],
+            channels=counters["channels"],
+            commands_ignored=counters["commands_ignored"],
+            loop_lag_counts=self._lag.cumulative(),
+            loop_lag_sum=self._lag.sum,
+            draining=self.draining,
+        )
+
+
+def lane_numbers(lane: Mapping[str, Any], reasons: list[str]) -> LaneNumbers:
+    """One lane's part of the data plane's snapshot."""
+    counts = tuple(lane["latency_us"])
+    return LaneNumbers(
+        received=lane["received"],
+        sent=lane["sent"],
+        forwarded=lane["forwarded"],
+        drops=dict(zip(reasons, lane["drops"], strict=True)),
+        nacks_sent=lane["nacks_sent"],
+        nacks_received=lane["nacks_received"],
+        retransmitted=lane["retransmitted"],
+        keyframes_requested=lane["keyframes_requested"],
+        keyframe_requests_received=lane["keyframe_requests_received"],
+        kernel_drops=lane["kernel_drops"],
+        busy_seconds=lane["busy_ns"] * 1e-9,
+        latency_counts=counts,
+    )
