@@ -44,16 +44,16 @@ class Node:
     """A server, running inside `async with`."""
 
     def __init__(self, config: Config) -> None:
-        """Nothing happens before the block is entered."""
+        """Makes the data folder; nothing else happens before the block is entered."""
         self._config = config
         self._clock = SystemClock()
         self.url = ""
+        Path(config.file.data).mkdir(parents=True, exist_ok=True)
 
     async def __aenter__(self) -> Self:
         """Starts. Raises LocalError: port_in_use, address_unavailable, bind_failed."""
         config, clock = self._config, self._clock
         file = config.file
-        Path(file.data).mkdir(parents=True, exist_ok=True)
         loop = asyncio.get_running_loop()
 
         listener = _listen(file.http.bind, file.http.port)

@@ -1,4 +1,4 @@
-"""Takes the snapshot that the metrics page shows: rooms, peers and tracks from the engine, counters from the lanes.
+"""Takes the snapshot that the metrics page shows: rooms and tracks from the engine, counters from the lanes.
 
 In: the parts that count. Out: one `MetricsSnapshot` per call. Must not: change anything, or name anybody.
 """
