@@ -123,7 +123,7 @@ def open_note(note: str, known: Iterable[Verifier]) -> tuple[str, list[Signature
     if len(lines) > MAX_SIGNATURES:
         raise NoteError("note_malformed", "the note has too many signatures")
     keys = {(verifier.name, verifier.key_hash): verifier for verifier in known}
-    signatures = []
+    signatures: list[Signature] = []
     for line in lines:
         name, raw = _parse_line(line)
         verifier = keys.get((name, raw[:4]))

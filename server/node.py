@@ -31,8 +31,13 @@ from server.observation import Observer
 from server.routes import add_routes
 from server.terminal import Exit, Terminal
 from server.version import VERSION
-from sfu import Driver, Engine, Fingerprint, Plane, RoomOptions
-from signalling import ServerFacts, SignallingDeps, create_app, uvicorn_settings
+from sfu import Engine, Fingerprint
+from sfu.driver import Driver
+from sfu.model import RoomOptions
+from sfu.plane import Plane
+from signalling.app import SignallingDeps, create_app
+from signalling.messages import ServerFacts
+from signalling.serving import uvicorn_settings
 
 log = structlog.get_logger("server")
 

@@ -12,8 +12,9 @@ from typing import Any
 from server.lag import LoopLag
 from server.metrics import LaneNumbers, MetricsSnapshot
 from server.version import VERSION
-from sfu import Engine, Plane
-from signalling import Hub
+from sfu import Engine
+from sfu.plane import Plane
+from signalling.hub import Hub
 
 
 class Observer:

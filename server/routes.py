@@ -14,7 +14,7 @@ from server.config import Config
 from server.meeting import meeting_handler
 from server.metrics import CONTENT_TYPE, render
 from server.observation import Observer
-from signalling import PAGE_HEADERS
+from signalling.page import HEADERS
 
 
 def add_routes(
@@ -41,7 +41,7 @@ def add_routes(
     async def meet(_: Request) -> Response:
         if page is None:
             return PlainTextResponse("the meeting page is not part of this installation", 404)
-        return FileResponse(page / "index.html", headers=PAGE_HEADERS)
+        return FileResponse(page / "index.html", headers=HEADERS)
 
     api.add_route("/healthz", healthz, methods=["GET", "HEAD"])
     api.add_route("/readyz", readyz, methods=["GET", "HEAD"])

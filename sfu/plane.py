@@ -39,6 +39,8 @@ class Plane:
         certificate: bytes,
         private_key: bytes,
         consent_timeout_ms: int = 30_000,
+        receive_buffer: int = 16_777_216,
+        send_buffer: int = 16_777_216,
     ) -> None:
         """Binds the sockets and starts the threads; raises OSError where an address or port is not to be had."""
         self._native = _dataplane.DataPlane(
@@ -48,6 +50,8 @@ class Plane:
             certificate=certificate,
             private_key=private_key,
             consent_timeout_ms=consent_timeout_ms,
+            receive_buffer=receive_buffer,
+            send_buffer=send_buffer,
         )
         self._numbers = count(1)
         self._addresses = self._native.local_addresses()
