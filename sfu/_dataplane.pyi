@@ -3,7 +3,8 @@
 Units: bytes, microseconds, Hz. Identities are numbers that Python chooses and never reuses while the plane lives.
 Command methods only queue; `flush` hands the queue to the lanes. None of them blocks, none touches a packet.
 A command that names something unknown is ignored and counted (a removal may have crossed it).
-Ill-formed arguments raise ValueError, a closed plane raises RuntimeError, sockets raise OSError.
+Ill-formed arguments raise ValueError (OverflowError beyond the width of a number), a closed plane raises
+RuntimeError, sockets raise OSError; a queue that the data plane no longer empties raises BlockingIOError.
 """
 
 from collections.abc import Sequence
@@ -15,6 +16,9 @@ drop_reasons: list[str]  # every DropReason name, in counter order
 _Codec = Literal["opus", "red", "pcmu", "pcma", "vp8", "vp9", "h264", "h265", "av1"]
 _Kind = Literal["audio", "video"]
 _Extensions = Sequence[tuple[int, str]]  # (id, URI); unknown URIs are ignored
+_CodecSpec = tuple[int, _Codec, int, int | None, bool]  # pt, codec, clock rate, rtx pt, nack
+_Stream = tuple[str | None, int | None, int | None]  # rid, ssrc, rtx ssrc
+_Payload = tuple[int, int, int | None, bool]  # source pt, target pt, rtx pt, strip RED
 _Event = (
     tuple[Literal["transport_validated"], int]
     | tuple[Literal["transport_connected"], int, str]  # transport, SRTP profile
@@ -32,6 +36,13 @@ _Event = (
     | tuple[Literal["channel_closed"], int, int]
 )
 
+# id, rtt, received packets, their bytes, sent packets, their bytes
+_Transport = tuple[int, int | None, int, int, int, int]
+# id, packets, bytes, lost, jitter, bit rate of each stream
+_Track = tuple[int, int, int, int, int, list[int]]
+# id, packets, bytes, fraction lost of 256, rtt, jitter
+_Leg = tuple[int, int, int, int, int | None, int]
+
 class _Lane(TypedDict):
     received: tuple[int, int]  # datagrams, bytes
     sent: tuple[int, int]
@@ -43,17 +54,13 @@ class _Lane(TypedDict):
     keyframes_requested: int
     keyframe_requests_received: int
     kernel_drops: int  # SO_RXQ_OVFL
-    latency_us: list[int]  # cumulative histogram counts, bounds in `latency_bounds_us`
+    gso_fallbacks: int  # runs that had to be sent packet by packet
+    send_calls: int  # sendmmsg calls
+    latency_us: list[int]  # packets sent within each bound of their arrival, then all of them
     busy_ns: int  # time spent outside poll
-    transports: list[
-        tuple[int, int | None, int, int, int, int]
-    ]  # id, rtt, rx pkts, rx bytes, tx pkts, tx bytes
-    tracks: list[
-        tuple[int, int, int, int, int, list[int]]
-    ]  # id, packets, bytes, lost, jitter, stream bit rates
-    legs: list[
-        tuple[int, int, int, int, int | None, int]
-    ]  # id, packets, bytes, fraction lost/256, rtt, jitter
+    transports: list[_Transport]
+    tracks: list[_Track]
+    legs: list[_Leg]
 
 class _Snapshot(TypedDict):
     lanes: list[_Lane]
@@ -64,9 +71,7 @@ class _Snapshot(TypedDict):
     commands_ignored: int
 
 @final
-class DataPlane:
-    """Lanes and the associations thread; threads start here and end in `close`."""
-
+class DataPlane:  # lanes and the associations thread: they start here and end in `close`
     def __new__(
         cls,
         *,
@@ -76,18 +81,16 @@ class DataPlane:
         certificate: bytes,  # DER X.509
         private_key: bytes,  # DER PKCS#8
         consent_timeout_ms: int = 30_000,
+        max_transports: int = 16_384,  # of one lane
         receive_buffer: int = 16_777_216,
         send_buffer: int = 16_777_216,
     ) -> DataPlane: ...
-    def fileno(self) -> int:
-        """An eventfd, readable while events wait."""
-    def local_addresses(self) -> list[list[tuple[str, int]]]:
-        """Per lane the (address, port) pairs that its sockets are bound to."""
-    def drain(self, limit: int = 1024) -> list[_Event]: ...
-    def snapshot(self) -> _Snapshot: ...
+    def fileno(self) -> int: ...  # an eventfd, readable while events wait
+    def local_addresses(self) -> list[list[tuple[str, int]]]: ...  # per lane, as bound
+    def drain(self, limit: int = 1024) -> list[_Event]: ...  # the rest keeps fileno() readable
+    def snapshot(self) -> _Snapshot: ...  # what the threads published last, about once a second
     def flush(self) -> None: ...
-    def close(self) -> None:
-        """Sends close_notify to every association, stops the threads; idempotent."""
+    def close(self) -> None: ...  # says goodbye to every peer, ends the threads; idempotent
     def add_transport(self, transport: int, *, lane: int, ufrag: str, pwd: str) -> None: ...
     def set_remote(
         self,
@@ -108,12 +111,8 @@ class DataPlane:
         transport: int,
         kind: _Kind,
         mid: str,
-        codecs: Sequence[
-            tuple[int, _Codec, int, int | None, bool]
-        ],  # pt, codec, clock rate, rtx pt, nack
-        streams: Sequence[
-            tuple[str | None, int | None, int | None]
-        ],  # rid, ssrc, rtx ssrc; low to high
+        codecs: Sequence[_CodecSpec],
+        streams: Sequence[_Stream],  # from low to high
         screen: bool = False,
     ) -> None: ...
     def set_track_open(self, track: int, open: bool) -> None: ...
@@ -129,14 +128,10 @@ class DataPlane:
         ssrc: int,
         rtx_ssrc: int | None,
         cname: str,
-        payloads: Sequence[
-            tuple[int, int, int | None, bool]
-        ],  # source pt, target pt, rtx pt, strip RED
+        payloads: Sequence[_Payload],
         extensions: _Extensions,
-    ) -> None:
-        """A leg starts paused; `set_leg` opens it."""
-    def set_leg(self, leg: int, target: tuple[int, int] | None) -> None:
-        """(spatial or stream index, temporal layer) wanted, or None to pause."""
+    ) -> None: ...  # it starts paused; a target opens it, None pauses it
+    def set_leg(self, leg: int, target: tuple[int, int] | None) -> None: ...  # (layer, temporal)
     def remove_leg(self, leg: int) -> None: ...
     def request_keyframe(self, track: int, stream: int) -> None: ...
     def open_channel(
@@ -150,6 +145,5 @@ class DataPlane:
         max_retransmits: int | None = None,
         negotiated: bool = False,
     ) -> None: ...
-    def send(self, to: Sequence[tuple[int, int]], data: bytes, *, binary: bool = True) -> None:
-        """One message to many (transport, stream) pairs; per-channel queues are bounded."""
+    def send(self, to: Sequence[tuple[int, int]], data: bytes, *, binary: bool = True) -> None: ...
     def close_channel(self, transport: int, stream: int) -> None: ...

@@ -1,0 +1,385 @@
+//! A lane's thread: the loop that every packet passes.
+//!
+//! One turn: sleep until something is there, take what has arrived, carry out commands, hear the other
+//! threads, do what is due, send, deliver. Every stage is bounded, and a turn sends what it computed before
+//! it takes more. It batches what has arrived and never waits to fill a batch.
+
+use std::net::UdpSocket;
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use conclave_core::association::{FromAssociation, Path, ToAssociation};
+use conclave_core::command::Command;
+use conclave_core::drop::{DropCounters, DropReason};
+use conclave_core::event::Event;
+use conclave_core::lane::{Lane, LaneConfig};
+use conclave_core::time::Time;
+use rtrb::Consumer;
+
+use crate::clock::{Arrivals, Clock};
+use crate::doorbell::Doorbell;
+use crate::guard::{guard, Panicked};
+use crate::histogram::Histogram;
+use crate::outlet::{Outlet, Worth};
+use crate::plane::MAX_ADDRESSES;
+use crate::receive::{Receiver, SLOTS};
+use crate::relay::{RelayExits, RelayIn, Relayed};
+use crate::send::{Sender, UdpWire};
+use crate::snapshot::{LaneSnapshot, Latest};
+use crate::starved::Starved;
+use crate::thread::StopFlag;
+use crate::wait::Waiter;
+
+/// System calls that one turn makes on one socket before the other stages get their share.
+const RECEIVES_PER_TURN: usize = 8;
+
+/// Items that one turn takes from each ring.
+const ITEMS_PER_TURN: usize = 256;
+
+/// How often a lane publishes its numbers.
+const PUBLISH_EVERY: Duration = Duration::from_secs(1);
+
+/// When to try again to push into a ring that was full.
+const RETRY: Duration = Duration::from_millis(5);
+
+/// How long timers rest after one of them panicked: a timer that does so each time must not hold the lane.
+const AFTER_PANIC: Duration = Duration::from_millis(10);
+
+/// Everything a lane's thread is given.
+#[derive(Debug)]
+pub struct LaneParts {
+    /// What the core is told.
+    pub config: LaneConfig,
+    /// The time.
+    pub clock: Clock,
+    /// One socket per address.
+    pub sockets: Vec<UdpSocket>,
+    /// Where this thread sleeps.
+    pub bell: Arc<Doorbell>,
+    /// From the control plane.
+    pub commands: Consumer<Command>,
+    /// Whether the control plane has more commands than the ring took.
+    pub starved: Starved,
+    /// From the associations thread.
+    pub from_associations: Consumer<FromAssociation>,
+    /// From the other lanes.
+    pub entrances: Vec<RelayIn>,
+    /// To the other lanes.
+    pub exits: RelayExits,
+    /// To the control plane.
+    pub events: Outlet<Event>,
+    /// To the associations thread.
+    pub to_associations: Outlet<ToAssociation>,
+    /// Where the numbers go.
+    pub snapshot: Latest<LaneSnapshot>,
+}
+
+/// Runs a lane until `stop` is set.
+pub fn run(parts: LaneParts, stop: &StopFlag) {
+    let mut lane = LaneThread::new(parts);
+    while !stop.is_set() {
+        lane.turn();
+    }
+}
+
+struct LaneThread {
+    parts: LaneParts,
+    lane: Lane,
+    waiter: Waiter,
+    receiver: Receiver,
+    senders: Vec<Sender<UdpWire>>,
+    /// Arrivals whose packets wait in the outbox, with their number.
+    unsent: Vec<(Time, u64)>,
+    drops: DropCounters,
+    latency: Histogram,
+    kernel_drops: Vec<u32>,
+    woke: Time,
+    busy: Duration,
+    publish_at: Time,
+    timers_rest_until: Time,
+}
+
+impl LaneThread {
+    fn new(parts: LaneParts) -> Self {
+        let mut fds = vec![parts.bell.fd()];
+        fds.extend(parts.sockets.iter().map(AsRawFd::as_raw_fd));
+        let wire = |socket: &UdpSocket| Sender::new(UdpWire(socket.as_raw_fd()));
+        let now = parts.clock.now();
+        Self {
+            lane: Lane::new(parts.config.clone()),
+            waiter: Waiter::new(&fds),
+            receiver: Receiver::default(),
+            senders: parts.sockets.iter().map(wire).collect(),
+            unsent: Vec::with_capacity(SLOTS * 64),
+            drops: DropCounters::default(),
+            latency: Histogram::default(),
+            kernel_drops: vec![0; parts.sockets.len()],
+            woke: now,
+            busy: Duration::ZERO,
+            publish_at: now,
+            timers_rest_until: now,
+            parts,
+        }
+    }
+
+    fn turn(&mut self) {
+        self.sleep();
+        self.receive();
+        self.obey();
+        self.hear_associations();
+        self.hear_lanes();
+        self.expire();
+        self.flush();
+        self.deliver();
+        self.publish();
+    }
+
+    /// Waits for input or the next deadline. Nothing that came before the bell was armed is slept over.
+    fn sleep(&mut self) {
+        self.parts.bell.arm();
+        let now = self.parts.clock.now();
+        self.busy += now.since(self.woke);
+        let timeout = if self.has_work() { Duration::ZERO } else { self.deadline().since(now) };
+        // An interrupted or failed wait is an early one: the turn finds out what there is to do.
+        let _ = self.waiter.wait(Some(timeout));
+        self.parts.bell.disarm();
+        if self.waiter.is_ready(0) {
+            self.parts.bell.silence();
+        }
+        self.woke = self.parts.clock.now();
+    }
+
+    fn has_work(&self) -> bool {
+        !self.parts.commands.is_empty()
+            || !self.parts.from_associations.is_empty()
+            || self.parts.entrances.iter().any(|entrance| !entrance.is_empty())
+    }
+
+    fn deadline(&self) -> Time {
+        let timers = self.lane.poll_timeout().map(|due| due.max(self.timers_rest_until));
+        let backlog = self.parts.events.has_backlog() || self.parts.to_associations.has_backlog();
+        let retry = backlog.then(|| self.woke + RETRY);
+        [timers, retry].into_iter().flatten().fold(self.publish_at, Time::min)
+    }
+
+    fn receive(&mut self) {
+        for socket in 0..self.parts.sockets.len() {
+            if !self.waiter.is_ready(1 + socket) {
+                continue;
+            }
+            let fd = self.parts.sockets[socket].as_raw_fd();
+            for _ in 0..RECEIVES_PER_TURN {
+                // An error of the socket (an ICMP report, memory pressure) concerns no datagram that waits.
+                let count = self.receiver.receive(fd).unwrap_or(0);
+                let arrivals = self.parts.clock.arrivals();
+                for index in 0..count {
+                    self.take_message(socket, index, arrivals);
+                }
+                if count < SLOTS {
+                    break;
+                }
+            }
+        }
+    }
+
+    fn take_message(&mut self, socket: usize, index: usize, arrivals: Arrivals) {
+        let Self { lane, receiver, parts, drops, unsent, senders, latency, .. } = self;
+        let message = receiver.message(index);
+        if let Some(overflow) = message.overflow {
+            self.kernel_drops[socket] = overflow;
+        }
+        let Some(peer) = message.peer else { return drops.count(DropReason::DemuxUnknown) };
+        if message.truncated {
+            return drops.count(DropReason::DatagramTruncated);
+        }
+        let path = Path { socket: socket as u8, peer };
+        let (now, arrival) = (arrivals.now(), arrivals.at(message.stamp));
+        for datagram in message.segments() {
+            if lane.outbox().is_crowded() {
+                flush(lane, senders, unsent, latency, parts.clock);
+            }
+            let before = lane.outbox().len();
+            let exits = &mut parts.exits;
+            let handled = guard(|| lane.handle_datagram(now, arrival, path, datagram, exits));
+            if handled == Err(Panicked) {
+                drops.count(DropReason::Panicked);
+                let discarded = guard(|| lane.discard(now, path, exits));
+                drops.add(DropReason::Panicked, u64::from(discarded.is_err()));
+            }
+            note_unsent(unsent, arrival, lane.outbox().len() != before);
+        }
+    }
+
+    fn obey(&mut self) {
+        let mut obeyed = false;
+        for _ in 0..ITEMS_PER_TURN {
+            let Ok(command) = self.parts.commands.pop() else { break };
+            let now = self.parts.clock.now();
+            let Self { lane, parts, .. } = self;
+            let done = guard(|| lane.handle_command(now, command, &mut parts.exits));
+            self.count_panic(done);
+            obeyed = true;
+        }
+        if obeyed {
+            self.parts.starved.feed();
+        }
+    }
+
+    fn hear_associations(&mut self) {
+        for _ in 0..ITEMS_PER_TURN {
+            let Ok(message) = self.parts.from_associations.pop() else { break };
+            let now = self.parts.clock.now();
+            let lane = &mut self.lane;
+            let done = guard(|| lane.handle_association(now, message));
+            self.count_panic(done);
+        }
+    }
+
+    fn hear_lanes(&mut self) {
+        for index in 0..self.parts.entrances.len() {
+            for _ in 0..ITEMS_PER_TURN {
+                let Some(item) = self.parts.entrances[index].pop() else { break };
+                self.take_relayed(index, item);
+            }
+        }
+    }
+
+    fn take_relayed(&mut self, index: usize, item: Relayed) {
+        if self.lane.outbox().is_crowded() {
+            self.flush();
+        }
+        let now = self.woke;
+        let Self { lane, parts, unsent, .. } = self;
+        let entrance = &mut parts.entrances[index];
+        let done = match item {
+            Relayed::Control(message) => {
+                let from = entrance.from();
+                guard(|| lane.handle_relayed_control(now, from, message, &mut parts.exits))
+            }
+            Relayed::Media(frame) => {
+                let before = lane.outbox().len();
+                let done = guard(|| {
+                    if let Some(packet) = frame.packet() {
+                        lane.handle_relayed_media(now, &packet);
+                        let queued = lane.outbox().len() != before;
+                        note_unsent(unsent, packet.meta.arrival, queued);
+                    }
+                });
+                entrance.recycle(frame);
+                done
+            }
+        };
+        self.count_panic(done);
+    }
+
+    fn expire(&mut self) {
+        let now = self.parts.clock.now();
+        let due = self.lane.poll_timeout().is_some_and(|due| due <= now);
+        if !due || now < self.timers_rest_until {
+            return;
+        }
+        let Self { lane, parts, .. } = self;
+        let done = guard(|| lane.handle_timeout(now, &mut parts.exits));
+        if done.is_err() {
+            self.timers_rest_until = now + AFTER_PANIC;
+        }
+        self.count_panic(done);
+    }
+
+    fn flush(&mut self) {
+        let Self { lane, senders, unsent, latency, parts, .. } = self;
+        flush(lane, senders, unsent, latency, parts.clock);
+    }
+
+    fn deliver(&mut self) {
+        let Self { lane, parts, drops, .. } = self;
+        let outputs = lane.outputs();
+        for event in outputs.events.drain(..) {
+            // The next report of levels replaces this one; everything else is told once.
+            let levels = matches!(event, Event::AudioLevels(_));
+            if parts.events.push(event, if levels { Worth::Shed } else { Worth::Keep }).is_err() {
+                drops.count(DropReason::EventQueueFull);
+            }
+        }
+        for message in outputs.associations.drain(..) {
+            // DTLS repeats its datagrams by itself (RFC 6347 section 4.2.4).
+            let datagram = matches!(message, ToAssociation::Datagram { .. });
+            let worth = if datagram { Worth::Shed } else { Worth::Keep };
+            if parts.to_associations.push(message, worth).is_err() {
+                drops.count(DropReason::AssociationQueueFull);
+            }
+        }
+        parts.events.flush();
+        parts.to_associations.flush();
+        parts.exits.flush();
+    }
+
+    fn publish(&mut self) {
+        let now = self.parts.clock.now();
+        if now < self.publish_at {
+            return;
+        }
+        let lane = &self.lane;
+        let stats = guard(|| lane.stats(now));
+        self.count_panic(stats.as_ref().map(|_| ()).map_err(|&panicked| panicked));
+        let mut stats = stats.unwrap_or_default();
+        stats.drops.merge(&self.drops);
+        let mut snapshot = LaneSnapshot {
+            kernel_drops: self.kernel_drops.iter().map(|&drops| u64::from(drops)).sum(),
+            latency: self.latency.clone(),
+            busy_ns: self.busy.as_nanos() as u64,
+            ..LaneSnapshot::default()
+        };
+        for sender in &self.senders {
+            let counters = sender.counters();
+            stats.drops.merge(&counters.drops);
+            snapshot.gso_fallbacks += counters.gso_fallbacks;
+            snapshot.send_calls += counters.calls;
+            snapshot.send_runs += counters.messages;
+        }
+        snapshot.stats = stats;
+        if self.parts.snapshot.publish(&Arc::new(snapshot)) {
+            self.publish_at = now + PUBLISH_EVERY;
+        }
+    }
+
+    fn count_panic(&mut self, done: Result<(), Panicked>) {
+        self.drops.add(DropReason::Panicked, u64::from(done.is_err()));
+    }
+}
+
+/// Sends what the outbox holds, one batch per socket, and records how long each arrival took.
+fn flush(
+    lane: &mut Lane,
+    senders: &mut [Sender<UdpWire>],
+    unsent: &mut Vec<(Time, u64)>,
+    latency: &mut Histogram,
+    clock: Clock,
+) {
+    if lane.outbox().is_empty() {
+        return;
+    }
+    let mut senders = senders.iter_mut();
+    let mut batches: [_; MAX_ADDRESSES] =
+        std::array::from_fn(|_| senders.next().map(Sender::batch));
+    lane.outbox().drain(|path, run| {
+        if let Some(Some(batch)) = batches.get_mut(usize::from(path.socket)) {
+            batch.push(path.peer, run);
+        }
+    });
+    drop(batches);
+    let sent = clock.now();
+    for (arrival, packets) in unsent.drain(..) {
+        latency.record(sent.since(arrival), packets);
+    }
+}
+
+/// Remembers that a datagram's output waits; the segments of a train share their arrival.
+fn note_unsent(unsent: &mut Vec<(Time, u64)>, arrival: Time, queued: bool) {
+    match unsent.last_mut() {
+        _ if !queued => {}
+        Some((last, packets)) if *last == arrival => *packets += 1,
+        _ => unsent.push((arrival, 1)),
+    }
+}
