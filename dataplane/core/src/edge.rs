@@ -36,7 +36,9 @@ use crate::demux::{self, Class};
 use crate::drop::{DropCounters, DropReason};
 use crate::event::{CloseReason, Event, SrtpProfile};
 use crate::hash::Keyed;
+use crate::idmap::IdMap;
 use crate::ids::TransportId;
+use crate::stats::TransportStats;
 use crate::time::Time;
 
 pub use addresses::normalised;
@@ -156,7 +158,7 @@ pub struct Edge {
     keyed: Keyed,
     slots: Vec<Option<Box<Transport>>>,
     free: Vec<u32>,
-    by_id: HashMap<TransportId, u32, Keyed>,
+    by_id: IdMap<TransportId, u32>,
     by_ufrag: HashMap<Box<[u8]>, u32, Keyed>,
     addresses: Addresses,
     gatekeeper: Gatekeeper,
@@ -175,7 +177,7 @@ impl Edge {
             keyed,
             slots: Vec::new(),
             free: Vec::new(),
-            by_id: HashMap::with_hasher(keyed),
+            by_id: IdMap::default(),
             by_ufrag: HashMap::with_hasher(keyed),
             addresses: Addresses::new(keyed),
             gatekeeper: Gatekeeper::new(Keyed::new(keyed.secret())),
@@ -329,8 +331,7 @@ impl Edge {
         buf: &mut [u8],
         len: usize,
     ) -> Result<(Path, usize), DropReason> {
-        let (path, outbound) = self.leaving(id)?.outbound(now)?;
-        outbound.seal_rtp(buf, len).map(|sealed| (path, sealed))
+        self.leaving(id)?.send(now, |outbound| outbound.seal_rtp(buf, len))
     }
 
     /// Seals the RTCP packet `buf[..len]` in place; where to send it and its sealed length. At least
@@ -342,8 +343,7 @@ impl Edge {
         buf: &mut [u8],
         len: usize,
     ) -> Result<(Path, usize), DropReason> {
-        let (path, outbound) = self.leaving(id)?.outbound(now)?;
-        outbound.seal_rtcp(buf, len).map(|sealed| (path, sealed))
+        self.leaving(id)?.send(now, |outbound| outbound.seal_rtcp(buf, len))
     }
 
     /// The address that a transport's packets go to, if they may go.
@@ -374,6 +374,16 @@ impl Edge {
         self.by_id.is_empty()
     }
 
+    /// What each transport received (believed checks, DTLS, authenticated media) and sealed to send.
+    pub fn transport_stats(&self) -> impl Iterator<Item = TransportStats> + '_ {
+        self.slots.iter().flatten().map(|transport| TransportStats {
+            transport: transport.id,
+            rtt_us: None,
+            received: transport.received,
+            sent: transport.sent,
+        })
+    }
+
     /// How many SSRCs of a transport have a replay window.
     pub fn ssrcs(&self, id: TransportId) -> usize {
         let transport = self.by_id.get(&id).and_then(|&slot| self.slots[slot as usize].as_ref());
@@ -394,6 +404,7 @@ impl Edge {
             (Class::Dtls, Some(seat)) => {
                 let transport = self.seated(seat)?;
                 transport.gate(now)?;
+                transport.received.add(datagram.len());
                 Ok(Received::Dtls { transport: transport.id, data: datagram })
             }
             (Class::Rtp | Class::Rtcp, Some(seat)) => {
@@ -413,6 +424,7 @@ impl Edge {
         transport.gate(now)?;
         let id = transport.id;
         let media = transport.open(now, (path, class), datagram)?;
+        transport.received.add(datagram.len());
         let Media::Opened { len, duplicate } = media else {
             self.arm(seat.slot);
             return Ok(Received::Held);

@@ -41,6 +41,14 @@ pub struct Flow {
     pub bytes: u64,
 }
 
+impl Flow {
+    /// Counts one packet of `len` bytes.
+    pub fn add(&mut self, len: usize) {
+        self.packets += 1;
+        self.bytes += len as u64;
+    }
+}
+
 /// One transport.
 #[derive(Clone, Copy, Debug)]
 pub struct TransportStats {

@@ -119,6 +119,7 @@ impl Edge {
         if accepted.repeated {
             return Ok(());
         }
+        transport.received.add(check.1.len());
         let (id, before) = (transport.id, std::mem::replace(&mut transport.life, Life::Open));
         if let Some(other) = owner.and_then(|owner| self.slots[owner as usize].as_mut()) {
             other.ice.forget(path);

@@ -18,6 +18,7 @@ use crate::hash::Keyed;
 use crate::ice::Ice;
 use crate::ids::TransportId;
 use crate::srtp::{Inbound, Outbound, Suite};
+use crate::stats::Flow;
 use crate::time::Time;
 
 /// Without a check for this long a transport is reported as stale: twice the cadence of a stable pair.
@@ -64,6 +65,8 @@ pub(super) struct Transport {
     pub hold: Hold,
     /// The earliest timer that is armed for this transport.
     pub armed: Option<Time>,
+    pub received: Flow,
+    pub sent: Flow,
     consent: Duration,
     keys: Option<Box<Keys>>,
 }
@@ -84,8 +87,17 @@ impl Transport {
         keyed: Keyed,
     ) -> Result<Self, EdgeError> {
         let ice = Ice::new(local, keyed).map_err(|_| EdgeError::BadCredentials)?;
-        let (life, hold) = (Life::Open, Hold::default());
-        Ok(Self { id, ice, life, hold, armed: None, consent, keys: None })
+        Ok(Self {
+            id,
+            ice,
+            life: Life::Open,
+            hold: Hold::default(),
+            armed: None,
+            received: Flow::default(),
+            sent: Flow::default(),
+            consent,
+            keys: None,
+        })
     }
 
     /// See [`Ice::restart`]; an expired transport gets its time for a restart anew.
@@ -166,12 +178,18 @@ impl Transport {
         Ok(Media::Opened { len: opened.len, duplicate: opened.duplicate })
     }
 
-    /// The way out, if everything that must be there is there.
-    pub fn outbound(&mut self, now: Time) -> Result<(Path, &mut Outbound), DropReason> {
+    /// Seals a packet, if everything that must be there is there; where to send it and its length.
+    pub fn send(
+        &mut self,
+        now: Time,
+        seal: impl FnOnce(&mut Outbound) -> Result<usize, DropReason>,
+    ) -> Result<(Path, usize), DropReason> {
         self.gate(now)?;
         let path = self.ice.selected().ok_or(DropReason::LegNotReady)?;
         let keys = self.keys.as_mut().ok_or(DropReason::LegNotReady)?;
-        Ok((path, &mut keys.outbound))
+        let len = seal(&mut keys.outbound)?;
+        self.sent.add(len);
+        Ok((path, len))
     }
 
     pub fn pin_ssrc(&mut self, ssrc: u32) -> bool {
