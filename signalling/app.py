@@ -15,7 +15,7 @@ from pathlib import Path
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import WebSocketRoute
+from starlette.routing import Mount, WebSocketRoute
 from starlette.types import ASGIApp
 
 from common.clock import Clock
@@ -31,6 +31,8 @@ from signalling.limits import API_RATE, JOIN_RATE, Rate
 from signalling.messages import IceServer, ServerFacts
 from signalling.page import Page
 from signalling.ports import Gate, PeerPort, Rooms
+from signalling.room_service import SERVICE, RoomService
+from signalling.twirp import Twirp
 from signalling.websocket import SignalSockets, refusal
 
 
@@ -68,6 +70,7 @@ class Signalling:
     api: FastAPI  # add routes here before serving
     hub: Hub
     authorizer: Authorizer
+    twirp: Twirp  # `services` takes further ones before serving
 
     def shut_down(self) -> None:
         """Sends every client elsewhere; sockets close once they were told."""
@@ -111,8 +114,17 @@ def create_app(deps: SignallingDeps) -> Signalling:
     ]
     _add_validation(api, admission)
     _add_health(api, deps.is_healthy, page)
+    twirp = Twirp(
+        {SERVICE: RoomService(hub, deps.room_defaults, remote_unmute=deps.remote_unmute).methods()},
+        authorizer,
+        deps.clock,
+        proxies,
+        refusals=hub.refusals,
+        rate=deps.api_rate,
+    )
+    api.router.routes.append(Mount("/twirp", twirp))
     api.router.default = page
-    return Signalling(Edge(api), api, hub, authorizer)
+    return Signalling(Edge(api), api, hub, authorizer, twirp)
 
 
 def _add_validation(api: FastAPI, admission: Admission) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Final, cast
 
 from livekit.protocol import models, rtc
+from livekit.protocol import room as api
 
 from common.errors import RemoteError
 from common.ids import TrackSid
@@ -305,7 +306,9 @@ def track_settings(request: rtc.UpdateTrackSettings) -> TrackSettings:
     )
 
 
-def wanted_tracks(request: rtc.UpdateSubscription) -> list[TrackSid]:
+def wanted_tracks(
+    request: rtc.UpdateSubscription | api.UpdateSubscriptionsRequest,
+) -> list[TrackSid]:
     """The tracks that a subscription request names, once each, in order."""
     named = [*request.track_sids]
     for group in request.participant_tracks:

@@ -77,21 +77,23 @@ class Feeds:
         """Tells each member of the speakers that it receives, and of itself."""
         audios = {speaker.sid: _tracks(speaker, TrackKind.AUDIO) for speaker, _ in speakers}
         for member in self._hub.members_of(room.sid):
+            subscribed = frozenset(member.peer.subscribed_tracks)
             entries = [
                 (speaker.sid, level)
                 for speaker, level in speakers
-                if self._hears(member, speaker, audios[speaker.sid])
+                if _hears(member, subscribed, speaker, audios[speaker.sid])
                 or (level <= 0.0 and speaker.sid in member.heard)
             ]
             self._tell_speakers(member, entries)
 
     def forget_unheard(self, member: Member) -> None:
         """Whoever `member` no longer receives has fallen silent for it."""
+        subscribed = frozenset(member.peer.subscribed_tracks)
         gone = [
             (sid, 0.0)
             for sid in sorted(member.heard)
             if (speaker := self._hub.peer_of(sid)) is None
-            or not self._hears(member, speaker, _tracks(speaker, TrackKind.AUDIO))
+            or not _hears(member, subscribed, speaker, _tracks(speaker, TrackKind.AUDIO))
         ]
         self._tell_speakers(member, gone)
 
@@ -109,12 +111,6 @@ class Feeds:
         for each in self._hub.members_of(member.room.sid):
             if each.session is not None:
                 each.session.deliver(outbound)
-
-    def _hears(self, member: Member, speaker: PeerPort, audios: Iterable[TrackSid]) -> bool:
-        if speaker is member.peer:
-            return True
-        subscribed = member.peer.subscribed_tracks
-        return not speaker.permissions.hidden and any(sid in subscribed for sid in audios)
 
     def _tell_speakers(self, member: Member, entries: list[tuple[PeerSid, float]]) -> None:
         for sid, level in entries:
@@ -160,3 +156,14 @@ class Feeds:
 
 def _tracks(peer: PeerPort, kind: TrackKind) -> list[TrackSid]:
     return [sid for sid, each in peer.publications.items() if each.spec.kind is kind]
+
+
+def _hears(
+    member: Member,
+    subscribed: frozenset[TrackSid],
+    speaker: PeerPort,
+    audios: Iterable[TrackSid],
+) -> bool:
+    if speaker is member.peer:
+        return True
+    return not speaker.permissions.hidden and any(sid in subscribed for sid in audios)

@@ -1,0 +1,270 @@
+"""LiveKit's RoomService: governing rooms and participants from a server.
+
+In: grants and request messages. Out: response messages, or RemoteError with Twirp's codes. Every missing grant is
+`unauthenticated`, as LiveKit has it. What a call changed is visible to the next call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Final, TypeVar
+
+from google.protobuf.message import Message
+from livekit.protocol import models
+from livekit.protocol import room as api
+
+from common.errors import RemoteError
+from common.ids import Identity, RoomName, TrackSid
+from sfu.model import LeaveReason, RoomOptions
+from signalling import convert, messages
+from signalling.admission import ROOM_UNKNOWN_TEXT, merged
+from signalling.data import server_packet
+from signalling.grants import Grants
+from signalling.handlers.presence import check_facts
+from signalling.hub import Hub
+from signalling.limits import (
+    MAX_DATA_PACKET,
+    MAX_METADATA,
+    MAX_NAME,
+    MAX_TRACKS_NAMED,
+    NONCE_LENGTH,
+)
+from signalling.ports import PeerPort, RoomPort
+from signalling.twirp import Rpc
+
+SERVICE: Final = "livekit.RoomService"
+
+Request = TypeVar("Request", bound=Message)
+
+
+class RoomService:
+    """The calls of the service."""
+
+    def __init__(self, hub: Hub, defaults: RoomOptions, *, remote_unmute: bool = False) -> None:
+        """`defaults` complete the options of new rooms."""
+        self._hub = hub
+        self._rooms = hub.rooms
+        self._defaults = defaults
+        self._remote_unmute = remote_unmute
+
+    def methods(self) -> Mapping[str, Rpc]:
+        """The service as a table."""
+        return {
+            "CreateRoom": Rpc(api.CreateRoomRequest, self._flushed(self.create_room)),
+            "ListRooms": Rpc(api.ListRoomsRequest, self.list_rooms),
+            "DeleteRoom": Rpc(api.DeleteRoomRequest, self._flushed(self.delete_room)),
+            "ListParticipants": Rpc(api.ListParticipantsRequest, self.list_participants),
+            "GetParticipant": Rpc(api.RoomParticipantIdentity, self.get_participant),
+            "RemoveParticipant": Rpc(
+                api.RoomParticipantIdentity, self._flushed(self.remove_participant)
+            ),
+            "MutePublishedTrack": Rpc(
+                api.MuteRoomTrackRequest, self._flushed(self.mute_published_track)
+            ),
+            "UpdateParticipant": Rpc(
+                api.UpdateParticipantRequest, self._flushed(self.update_participant)
+            ),
+            "UpdateSubscriptions": Rpc(
+                api.UpdateSubscriptionsRequest, self._flushed(self.update_subscriptions)
+            ),
+            "SendData": Rpc(api.SendDataRequest, self._flushed(self.send_data)),
+            "UpdateRoomMetadata": Rpc(
+                api.UpdateRoomMetadataRequest, self._flushed(self.update_room_metadata)
+            ),
+            "ForwardParticipant": Rpc(api.ForwardParticipantRequest, _not_offered),
+            "MoveParticipant": Rpc(api.MoveParticipantRequest, _not_offered),
+            "PerformRpc": Rpc(api.PerformRpcRequest, _not_offered),
+        }
+
+    # -- rooms ----------------------------------------------------------------------------------
+
+    def create_room(self, grants: Grants, request: api.CreateRoomRequest) -> models.Room:
+        """Creates a room, or updates what is said about one that exists."""
+        _demand(grants.room_create)
+        if not request.name or len(request.name) > MAX_NAME:
+            raise RemoteError("invalid_argument", "the room's name is missing or too long")
+        if request.room_preset:
+            raise RemoteError("invalid_argument", "no such room preset")
+        _check_metadata(request.metadata)
+        name = RoomName(request.name)
+        room = self._rooms.rooms.get(name)
+        base = replace(room.options, metadata=room.metadata) if room else self._defaults
+        wanted = RoomOptions(
+            empty_timeout=request.empty_timeout,
+            departure_timeout=request.departure_timeout,
+            max_participants=request.max_participants,
+            metadata=request.metadata,
+        )
+        room = self._rooms.create_room(name, merged(wanted, base))
+        if request.metadata and room.metadata != request.metadata:
+            room.set_metadata(request.metadata)
+        return self._hub.room_message(room)
+
+    def list_rooms(self, grants: Grants, request: api.ListRoomsRequest) -> api.ListRoomsResponse:
+        """Rooms that exist, or those of the given names among them."""
+        _demand(grants.room_list)
+        names = set(request.names)
+        rooms = [room for room in self._rooms.rooms.values() if not names or room.name in names]
+        return api.ListRoomsResponse(rooms=[self._hub.room_message(room) for room in rooms])
+
+    def delete_room(self, grants: Grants, request: api.DeleteRoomRequest) -> api.DeleteRoomResponse:
+        """Ends a room and everybody in it."""
+        _demand(grants.room_create)
+        self._room(request.room)
+        self._rooms.delete_room(RoomName(request.room))
+        return api.DeleteRoomResponse()
+
+    def update_room_metadata(
+        self, grants: Grants, request: api.UpdateRoomMetadataRequest
+    ) -> models.Room:
+        """Replaces a room's metadata."""
+        _demand(grants.administers(request.room))
+        room = self._room(request.room)
+        _check_metadata(request.metadata)
+        room.set_metadata(request.metadata)
+        return self._hub.room_message(room)
+
+    # -- participants ---------------------------------------------------------------------------
+
+    def list_participants(
+        self, grants: Grants, request: api.ListParticipantsRequest
+    ) -> api.ListParticipantsResponse:
+        """Everybody in a room, hidden ones too; nobody in a room that doesn't exist."""
+        _demand(grants.administers(request.room))
+        room = self._rooms.rooms.get(RoomName(request.room))
+        peers = room.peers.values() if room else ()
+        return api.ListParticipantsResponse(
+            participants=[self._hub.participant(peer) for peer in peers]
+        )
+
+    def get_participant(
+        self, grants: Grants, request: api.RoomParticipantIdentity
+    ) -> models.ParticipantInfo:
+        """One participant."""
+        _demand(grants.administers(request.room))
+        return self._hub.participant(self._peer(request.room, request.identity))
+
+    def remove_participant(
+        self, grants: Grants, request: api.RoomParticipantIdentity
+    ) -> api.RemoveParticipantResponse:
+        """Sends somebody away."""
+        _demand(grants.administers(request.room))
+        self._peer(request.room, request.identity).leave(LeaveReason.PARTICIPANT_REMOVED)
+        return api.RemoveParticipantResponse()
+
+    def mute_published_track(
+        self, grants: Grants, request: api.MuteRoomTrackRequest
+    ) -> api.MuteRoomTrackResponse:
+        """Mutes somebody's track; its owner is told and mutes at the source."""
+        _demand(grants.administers(request.room))
+        if not request.muted and not self._remote_unmute:
+            raise RemoteError("failed_precondition", "remote unmute not enabled")
+        peer = self._peer(request.room, request.identity)
+        sid = TrackSid(request.track_sid)
+        if sid not in peer.publications:
+            raise RemoteError("not_found", "track does not exist")
+        peer.set_muted(sid, request.muted)
+        session = self._hub.session_of(peer)
+        if session is not None:
+            session.send(messages.mute(sid, request.muted))
+        return api.MuteRoomTrackResponse(track=convert.track_info(peer.publications[sid]))
+
+    def update_participant(
+        self, grants: Grants, request: api.UpdateParticipantRequest
+    ) -> models.ParticipantInfo:
+        """Changes facts and permissions of somebody; permissions are replaced as a whole."""
+        _demand(grants.administers(request.room))
+        peer = self._peer(request.room, request.identity)
+        attributes = dict(request.attributes)
+        check_facts(request.name, request.metadata, {**peer.attributes, **attributes})
+        permissions = None
+        if request.HasField("permission"):
+            permissions = convert.permissions_of(request.permission)
+        peer.update(
+            name=request.name or None,
+            metadata=request.metadata or None,
+            attributes=attributes or None,
+            permissions=permissions,
+        )
+        return self._hub.participant(peer)
+
+    def update_subscriptions(
+        self, grants: Grants, request: api.UpdateSubscriptionsRequest
+    ) -> api.UpdateSubscriptionsResponse:
+        """Subscribes somebody to tracks, or ends that."""
+        _demand(grants.administers(request.room))
+        peer = self._peer(request.room, request.identity)
+        tracks = convert.wanted_tracks(request)
+        if len(tracks) > MAX_TRACKS_NAMED:
+            raise RemoteError("invalid_argument", "too many tracks")
+        if request.subscribe:
+            peer.subscribe(tracks)
+        else:
+            peer.unsubscribe(tracks)
+            member = self._hub.members.get(peer.sid)
+            if member is not None:
+                self._hub.feeds.forget_unheard(member)
+        return api.UpdateSubscriptionsResponse()
+
+    def send_data(self, grants: Grants, request: api.SendDataRequest) -> api.SendDataResponse:
+        """Sends a message to participants, from nobody."""
+        _demand(grants.administers(request.room))
+        room = self._room(request.room)
+        if len(request.nonce) not in (0, NONCE_LENGTH):
+            raise RemoteError("invalid_argument", "a nonce has 16 bytes")
+        if len(request.data) > MAX_DATA_PACKET:
+            raise RemoteError("invalid_argument", "the data are too long")
+        user = models.UserPacket(
+            payload=request.data,
+            destination_sids=request.destination_sids,
+            destination_identities=request.destination_identities,
+            nonce=request.nonce,
+        )
+        if request.HasField("topic"):
+            user.topic = request.topic
+        reliable = request.kind == models.DataPacket.Kind.RELIABLE
+        packet = server_packet(user, reliable=reliable)
+        self._hub.data.send(room, packet, self._hub.clock.now())
+        return api.SendDataResponse()
+
+    # -- helpers --------------------------------------------------------------------------------
+
+    def _room(self, name: str) -> RoomPort:
+        room = self._rooms.rooms.get(RoomName(name))
+        if room is None:
+            raise RemoteError("not_found", ROOM_UNKNOWN_TEXT)
+        return room
+
+    def _peer(self, room_name: str, identity: str) -> PeerPort:
+        room = self._rooms.rooms.get(RoomName(room_name))
+        peer = room.peers.get(Identity(identity)) if room else None
+        if peer is None:
+            raise RemoteError("not_found", "participant does not exist")
+        return peer
+
+    def _flushed(
+        self, call: Callable[[Grants, Request], Message]
+    ) -> Callable[[Grants, Request], Message]:
+        """Lets what a call caused happen before its answer."""
+
+        def flushed(grants: Grants, request: Request) -> Message:
+            response = call(grants, request)
+            self._rooms.flush()
+            return response
+
+        return flushed
+
+
+def _not_offered(_: Grants, __: Any) -> Message:
+    raise RemoteError("unimplemented", "this call is not offered")
+
+
+def _demand(granted: bool) -> None:
+    if not granted:
+        raise RemoteError("unauthenticated", "permissions denied")
+
+
+def _check_metadata(metadata: str) -> None:
+    if len(metadata.encode()) > MAX_METADATA:
+        raise RemoteError("invalid_argument", "metadata are too long")
