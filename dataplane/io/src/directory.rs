@@ -87,9 +87,15 @@ impl Directory {
         Ok(())
     }
 
-    /// A transport ended by itself: its lane has forgotten it, the relays of its legs end here.
-    pub fn forget(&mut self, transport: TransportId, route: Route<'_>) -> Result<(), Ignored> {
+    fn resident(&mut self, transport: TransportId) -> Result<&mut Resident, Ignored> {
+        self.transports.get_mut(&transport).ok_or(Ignored)
+    }
+
+    /// A transport that ended by itself stays on the books until this: after expired consent an ICE restart
+    /// brings it back, legs and all.
+    fn remove(&mut self, transport: TransportId, route: Route<'_>) -> Result<(), Ignored> {
         let resident = self.transports.remove(&transport).ok_or(Ignored)?;
+        route(resident.lane, Command::RemoveTransport { transport });
         for leg in resident.legs {
             self.leave(leg, route);
         }
@@ -97,21 +103,6 @@ impl Directory {
             self.tracks.remove(&track);
         }
         Ok(())
-    }
-
-    /// Which lane a transport lives on.
-    pub fn lane_of(&self, transport: TransportId) -> Option<LaneId> {
-        self.transports.get(&transport).map(|resident| resident.lane)
-    }
-
-    fn resident(&mut self, transport: TransportId) -> Result<&mut Resident, Ignored> {
-        self.transports.get_mut(&transport).ok_or(Ignored)
-    }
-
-    fn remove(&mut self, transport: TransportId, route: Route<'_>) -> Result<(), Ignored> {
-        let lane = self.resident(transport)?.lane;
-        route(lane, Command::RemoveTransport { transport });
-        self.forget(transport, route)
     }
 
     fn add_track(&mut self, add: AddTrack, route: Route<'_>) -> Result<(), Ignored> {

@@ -174,7 +174,6 @@ impl Plane {
         if sources.iter().any(|source| !source.is_empty()) {
             self.bell.ring();
         }
-        self.forget_closed(&events);
         events
     }
 
@@ -185,19 +184,6 @@ impl Plane {
             associations: self.associations.snapshot.read(),
             commands_ignored: self.commands_ignored,
         }
-    }
-
-    /// Transports that ended by themselves leave the directory, and their relays end.
-    fn forget_closed(&mut self, events: &[Event]) {
-        let Self { lanes, directory, .. } = self;
-        for event in events {
-            if let Event::TransportClosed { transport, .. } = *event {
-                // A removal that crossed this event has done it already.
-                let _ =
-                    directory.forget(transport, &mut |lane, command| stage(lanes, lane, command));
-            }
-        }
-        self.flush();
     }
 
     fn routed(
