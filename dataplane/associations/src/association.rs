@@ -20,6 +20,7 @@ use crate::engine::{DtlsContext, KeyError};
 use crate::fingerprint;
 use crate::handshake::{Handshake, Progress};
 use crate::outputs::{Outputs, Transmit};
+use crate::prefilter::Prefilter;
 use crate::refusal::Refusal;
 use crate::session::Session;
 
@@ -148,7 +149,7 @@ impl Association {
             Phase::Ready { deadline } | Phase::Handshaking { deadline, .. } if *deadline <= now => {
                 self.fail(Refusal::DtlsTimeout, shared);
             }
-            Phase::Handshaking { handshake, .. } => {
+            Phase::Handshaking { handshake, .. } if self.path.is_some() => {
                 handshake.handle_timeout(now, &mut shared.outputs);
                 self.flush(shared);
             }
@@ -156,7 +157,8 @@ impl Association {
                 session.handle_timeout(now, &mut shared.outputs);
                 self.flush(shared);
             }
-            Phase::Gathering | Phase::Ready { .. } | Phase::Closed => {}
+            // A handshake without a path wastes no try: the next selection hurries it.
+            _ => {}
         }
     }
 
@@ -165,7 +167,6 @@ impl Association {
         match &self.phase {
             Phase::Ready { deadline } => Some(*deadline),
             Phase::Handshaking { handshake, deadline } => {
-                // Without a path nothing can be sent again: the next selection hurries it.
                 let resend = self.path.and(handshake.poll_timeout());
                 Some(resend.map_or(*deadline, |due| due.min(*deadline)))
             }
@@ -182,7 +183,7 @@ impl Association {
     /// Begins as client; the caller saw a free slot.
     pub fn handle_slot(&mut self, now: Time, shared: &mut Shared) {
         if self.wants_slot() {
-            self.begin(now, DtlsRole::Client, shared);
+            self.begin(now, Prefilter::new(DtlsRole::Client), &[], shared);
         }
     }
 
@@ -279,29 +280,39 @@ impl Association {
         }
     }
 
-    /// A first datagram: as server it begins the handshake, as client it comes before its time.
+    /// A first datagram: as server it begins the handshake if it is a ClientHello, as client it comes before
+    /// its time.
     fn handle_hello(&mut self, now: Time, datagram: &[u8], shared: &mut Shared) {
+        let outputs = &mut shared.outputs;
         if self.role() != Some(DtlsRole::Server) {
-            return shared.outputs.refuse(Refusal::DtlsUnexpectedMessage);
+            return outputs.refuse(Refusal::DtlsUnexpectedMessage);
+        }
+        let (mut filter, mut kept) = (Prefilter::new(DtlsRole::Server), Vec::new());
+        filter.filter(datagram, &mut kept, &mut outputs.refusals);
+        if kept.is_empty() {
+            return;
+        }
+        if !Prefilter::is_hello(&kept) {
+            return outputs.refuse(Refusal::DtlsUnexpectedMessage);
         }
         if shared.handshaking >= shared.limits.handshakes {
-            return shared.outputs.refuse(Refusal::DtlsHandshakeLimit);
+            return outputs.refuse(Refusal::DtlsHandshakeLimit);
         }
-        self.begin(now, DtlsRole::Server, shared);
-        if let Phase::Handshaking { handshake, .. } = &mut self.phase {
-            let progress = handshake.handle_datagram(now, datagram, &mut shared.outputs);
-            self.follow(now, progress, shared);
-        }
+        self.begin(now, filter, &kept, shared);
     }
 
-    fn begin(&mut self, now: Time, role: DtlsRole, shared: &mut Shared) {
+    /// Takes a slot and an engine, and does the first step: as client without, as server with a hello.
+    fn begin(&mut self, now: Time, filter: Prefilter, hello: &[u8], shared: &mut Shared) {
         let Phase::Ready { deadline } = self.phase else { return };
-        match Handshake::new(shared.context.as_ref(), role) {
+        match Handshake::new(shared.context.as_ref(), filter) {
             Ok(mut handshake) => {
                 shared.handshaking += 1;
-                let progress = handshake.start(now);
-                let handshake = Box::new(handshake);
-                self.phase = Phase::Handshaking { handshake, deadline };
+                let progress = if hello.is_empty() {
+                    handshake.start(now)
+                } else {
+                    handshake.handle_records(now, hello, &mut shared.outputs)
+                };
+                self.phase = Phase::Handshaking { handshake: Box::new(handshake), deadline };
                 self.follow(now, progress, shared);
             }
             Err(_) => self.fail(Refusal::DtlsFailed, shared),
@@ -363,7 +374,6 @@ impl Association {
     }
 
     fn establish(&mut self, now: Time, shared: &mut Shared) {
-        let role = self.role().unwrap_or(DtlsRole::Server);
         let Phase::Handshaking { handshake, .. } =
             std::mem::replace(&mut self.phase, Phase::Closed)
         else {
@@ -371,7 +381,7 @@ impl Association {
         };
         shared.handshaking -= 1;
         shared.outputs.handshakes_completed += 1;
-        let mut session = Session::new(self.transport, role, handshake.into_parts());
+        let mut session = Session::new(self.transport, handshake.into_parts());
         if let Some(remote) = &self.remote {
             session.describe(now, remote, &shared.limits, &mut shared.outputs);
         }

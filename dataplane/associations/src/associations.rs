@@ -43,8 +43,9 @@ impl Associations {
         Ok(Self::with_context(Box::new(AwsLcContext::new(config)?), config.limits))
     }
 
-    fn with_context(context: Box<dyn DtlsContext>, limits: Limits) -> Self {
-        let outputs = Outputs::default();
+    /// With engines of another make.
+    pub(crate) fn with_context(context: Box<dyn DtlsContext>, limits: Limits) -> Self {
+        let outputs = Outputs::new(&limits);
         Self {
             members: HashMap::new(),
             due: BTreeSet::new(),

@@ -44,10 +44,6 @@ pub(crate) const MESSAGE_OVERHEAD: usize = 64;
 /// congestion window for each of the associations it touches.
 pub(crate) const MAX_TRANSMITS: usize = 65_536;
 
-/// Payload bytes of events that wait for the caller. Above it messages stay in the SCTP library, so that
-/// the peers' own flow control slows them down.
-pub(crate) const MAX_EVENT_BYTES: usize = 16 * 1_024 * 1_024;
-
 /// When to look again at messages that were left in the library for lack of room above.
 pub(crate) const EVENT_RETRY: Duration = Duration::from_millis(5);
 
@@ -68,6 +64,9 @@ pub struct Limits {
     pub lossy_queue_bytes: usize,
     /// Bytes that may wait for one peer on its reliable channels.
     pub reliable_queue_bytes: usize,
+    /// Bytes of events that may wait for the caller. Above it messages stay in the SCTP library, so that the
+    /// peers' own flow control slows them down.
+    pub event_bytes: usize,
 }
 
 impl Default for Limits {
@@ -80,6 +79,7 @@ impl Default for Limits {
             inbound_messages_per_second: 5_000,
             lossy_queue_bytes: 128 * 1_024,
             reliable_queue_bytes: 4 * 1_024 * 1_024,
+            event_bytes: 16 * 1_024 * 1_024,
         }
     }
 }

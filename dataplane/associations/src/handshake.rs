@@ -44,11 +44,12 @@ pub(crate) enum Progress {
 }
 
 impl Handshake {
-    /// A handshake with a fresh engine.
-    pub fn new(context: &dyn DtlsContext, role: DtlsRole) -> Result<Self, SetupError> {
+    /// A handshake with a fresh engine, behind a filter that may have let the first records through.
+    pub fn new(context: &dyn DtlsContext, filter: Prefilter) -> Result<Self, SetupError> {
+        let role = filter.role();
         Ok(Self {
             engine: context.engine(role)?,
-            filter: Prefilter::new(role),
+            filter,
             role,
             wait: FIRST_WAIT,
             resend: None,
@@ -78,15 +79,19 @@ impl Handshake {
     ) -> Progress {
         let mut kept = std::mem::take(&mut self.kept);
         self.filter.filter(datagram, &mut kept, &mut outputs.refusals);
-        let progress = if kept.is_empty() {
-            Progress::Pending
-        } else {
-            let mut early = |_: &[u8]| outputs.refuse(Refusal::DtlsEarlyData);
-            let result = self.engine.handle_datagram(now, &kept, &mut early);
-            self.progress(now, result)
-        };
+        let progress = self.handle_records(now, &kept, outputs);
         self.kept = kept;
         progress
+    }
+
+    /// Records that the filter let through; there may be none.
+    pub fn handle_records(&mut self, now: Time, records: &[u8], outputs: &mut Outputs) -> Progress {
+        if records.is_empty() {
+            return Progress::Pending;
+        }
+        let mut early = |_: &[u8]| outputs.refuse(Refusal::DtlsEarlyData);
+        let result = self.engine.handle_datagram(now, records, &mut early);
+        self.progress(now, result)
     }
 
     /// Sends the last flight again if it is time. A library without more tries stays: the peer's own

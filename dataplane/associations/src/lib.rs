@@ -20,6 +20,8 @@ mod dtls;
 mod engine;
 mod fingerprint;
 mod handshake;
+#[cfg(test)]
+mod hostile;
 mod messages;
 mod outgoing;
 mod outputs;
@@ -29,6 +31,8 @@ mod sctp;
 mod seam;
 mod session;
 mod stats;
+#[cfg(test)]
+mod stub;
 
 pub use associations::Associations;
 pub use config::{

@@ -6,7 +6,7 @@ use conclave_core::association::{FromAssociation, Path};
 use conclave_core::event::{CloseReason, Event};
 use conclave_core::ids::{LaneId, TransportId};
 
-use crate::config::{MAX_EVENT_BYTES, MAX_TRANSMITS, MESSAGE_OVERHEAD};
+use crate::config::{Limits, MAX_TRANSMITS, MESSAGE_OVERHEAD};
 use crate::refusal::{Refusal, Refusals};
 
 /// A datagram for a lane's socket.
@@ -29,6 +29,7 @@ pub(crate) struct Outputs {
     lanes: VecDeque<(LaneId, FromAssociation)>,
     events: VecDeque<Event>,
     event_bytes: usize,
+    event_limit: usize,
     /// Refusals by reason.
     pub refusals: Refusals,
     /// Handshakes that ended with keys.
@@ -44,6 +45,11 @@ pub(crate) struct Outputs {
 }
 
 impl Outputs {
+    /// Empty queues.
+    pub fn new(limits: &Limits) -> Self {
+        Self { event_limit: limits.event_bytes, ..Self::default() }
+    }
+
     /// Counts one refusal.
     pub fn refuse(&mut self, reason: Refusal) {
         self.refusals.count(reason);
@@ -76,7 +82,7 @@ impl Outputs {
 
     /// Whether another message may be queued.
     pub fn has_room(&self) -> bool {
-        self.event_bytes < MAX_EVENT_BYTES
+        self.event_bytes < self.event_limit
     }
 
     /// The next datagram.
@@ -101,5 +107,27 @@ fn cost(event: &Event) -> usize {
     match event {
         Event::Message { data, .. } => data.len() + MESSAGE_OVERHEAD,
         _ => MESSAGE_OVERHEAD,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::SocketAddr;
+
+    #[test]
+    fn datagrams_that_nobody_collects_are_dropped_by_name() {
+        let mut outputs = Outputs::new(&Limits::default());
+        let transmit = Transmit {
+            lane: LaneId(0),
+            path: Path { socket: 0, peer: SocketAddr::from(([192, 0, 2, 1], 9)) },
+            transport: TransportId(0),
+            datagram: vec![],
+        };
+        for _ in 0..MAX_TRANSMITS + 3 {
+            outputs.transmit(transmit.clone());
+        }
+        assert_eq!(outputs.refusals.get(Refusal::TransmitQueueFull), 3);
+        assert_eq!(std::iter::from_fn(|| outputs.poll_transmit()).count(), MAX_TRANSMITS);
     }
 }

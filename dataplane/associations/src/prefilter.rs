@@ -52,6 +52,11 @@ impl Prefilter {
         Self { role, established: false, next_sequence: 0, server_hello: None }
     }
 
+    /// Our part in the handshake.
+    pub fn role(&self) -> DtlsRole {
+        self.role
+    }
+
     /// From now on nothing unencrypted goes through.
     pub fn established(&mut self) {
         self.established = true;
@@ -77,6 +82,13 @@ impl Prefilter {
                 Err(reason) => refusals.count(reason),
             }
         }
+    }
+
+    /// Whether records that went through begin with a ClientHello: only that makes a server do anything.
+    pub fn is_hello(kept: &[u8]) -> bool {
+        kept.get(RECORD_HEADER) == Some(&CLIENT_HELLO)
+            && kept[0] == HANDSHAKE
+            && kept[3..5] == [0, 0]
     }
 
     /// The new sequence number of a record in plain text, or `None` for an encrypted one.

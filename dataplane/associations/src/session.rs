@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use conclave_core::command::{DtlsRole, RemoteParameters};
+use conclave_core::command::RemoteParameters;
 use conclave_core::ids::TransportId;
 use conclave_core::time::Time;
 
@@ -21,19 +21,14 @@ pub(crate) struct Session {
     transport: TransportId,
     engine: Box<dyn DtlsEngine>,
     filter: Prefilter,
-    role: DtlsRole,
     sctp: Option<Sctp>,
     kept: Vec<u8>,
 }
 
 impl Session {
     /// Goes on with a verified engine.
-    pub fn new(
-        transport: TransportId,
-        role: DtlsRole,
-        (engine, filter): (Box<dyn DtlsEngine>, Prefilter),
-    ) -> Self {
-        Self { transport, engine, filter, role, sctp: None, kept: Vec::new() }
+    pub fn new(transport: TransportId, (engine, filter): (Box<dyn DtlsEngine>, Prefilter)) -> Self {
+        Self { transport, engine, filter, sctp: None, kept: Vec::new() }
     }
 
     /// The description changed: SCTP may have been negotiated since. False if the certificate that was
@@ -47,7 +42,7 @@ impl Session {
     ) -> bool {
         if self.sctp.is_none() {
             if let Some(peer) = remote.sctp {
-                self.sctp = Some(Sctp::new(now, self.transport, self.role, peer, limits));
+                self.sctp = Some(Sctp::new(now, self.transport, self.filter.role(), peer, limits));
                 self.pump(now, outputs);
             }
         }

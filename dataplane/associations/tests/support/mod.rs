@@ -91,17 +91,21 @@ pub struct Side {
     pub events: Vec<Event>,
     /// Every datagram it sent, before the link had its say.
     pub sent: Vec<Vec<u8>>,
+    /// Leaves events where they are, as a caller does who is busy.
+    pub busy: bool,
 }
 
 impl Side {
     pub fn new(identity: Identity, limits: Limits) -> Self {
         let associations = Associations::new(&identity.config(limits)).unwrap();
-        Self { associations, identity, lanes: vec![], events: vec![], sent: vec![] }
+        Self { associations, identity, lanes: vec![], events: vec![], sent: vec![], busy: false }
     }
 
     pub fn collect(&mut self) -> Vec<Transmit> {
         self.lanes.extend(std::iter::from_fn(|| self.associations.poll_lane()));
-        self.events.extend(std::iter::from_fn(|| self.associations.poll_event()));
+        if !self.busy {
+            self.events.extend(std::iter::from_fn(|| self.associations.poll_event()));
+        }
         let transmits: Vec<_> = std::iter::from_fn(|| self.associations.poll_transmit()).collect();
         self.sent.extend(transmits.iter().map(|transmit| transmit.datagram.clone()));
         transmits
@@ -238,17 +242,14 @@ impl Pair {
         }
     }
 
-    /// A datagram that reaches `b` from `a`'s path without `a` having sent it.
-    pub fn inject_b(&mut self, data: Vec<u8>) {
-        let message = ToAssociation::Datagram { transport: T, data };
-        self.b.associations.handle_lane(self.now, LANE, message);
-        self.exchange();
+    /// A datagram that reaches `a` from `b`'s path without `b` having sent it.
+    pub fn inject_a(&mut self, data: Vec<u8>) {
+        self.tell_a(ToAssociation::Datagram { transport: T, data });
     }
 
-    pub fn inject_a(&mut self, data: Vec<u8>) {
-        let message = ToAssociation::Datagram { transport: T, data };
-        self.a.associations.handle_lane(self.now, LANE, message);
-        self.exchange();
+    /// The same the other way round.
+    pub fn inject_b(&mut self, data: Vec<u8>) {
+        self.tell_b(ToAssociation::Datagram { transport: T, data });
     }
 
     pub fn command_a(&mut self, command: ChannelCommand) {
@@ -300,6 +301,18 @@ impl Pair {
         true
     }
 
+    /// Tells `a` something about its transport.
+    pub fn tell_a(&mut self, message: ToAssociation) {
+        self.a.associations.handle_lane(self.now, LANE, message);
+        self.exchange();
+    }
+
+    /// Tells `b` something about its transport.
+    pub fn tell_b(&mut self, message: ToAssociation) {
+        self.b.associations.handle_lane(self.now, LANE, message);
+        self.exchange();
+    }
+
     /// Lets time pass.
     pub fn run(&mut self, duration: Duration) {
         let until = self.now + duration;
@@ -332,4 +345,25 @@ pub fn send(stream: u16, data: &[u8]) -> ChannelCommand {
 
 pub fn close(stream: u16) -> ChannelCommand {
     ChannelCommand::Close { transport: T, stream }
+}
+
+/// A DTLS record with a body that nothing encrypts.
+pub fn record(kind: u8, epoch: u16, sequence: u64, body: &[u8]) -> Vec<u8> {
+    let mut out = vec![kind, 0xfe, 0xfd];
+    out.extend_from_slice(&epoch.to_be_bytes());
+    out.extend_from_slice(&sequence.to_be_bytes()[2..]);
+    out.extend_from_slice(&(body.len() as u16).to_be_bytes());
+    out.extend_from_slice(body);
+    out
+}
+
+/// A fragment of a handshake message of `length` bytes.
+pub fn fragment(kind: u8, sequence: u16, length: usize, offset: usize, body: &[u8]) -> Vec<u8> {
+    let mut out = vec![kind];
+    out.extend_from_slice(&(length as u32).to_be_bytes()[1..]);
+    out.extend_from_slice(&sequence.to_be_bytes());
+    out.extend_from_slice(&(offset as u32).to_be_bytes()[1..]);
+    out.extend_from_slice(&(body.len() as u32).to_be_bytes()[1..]);
+    out.extend_from_slice(body);
+    out
 }
