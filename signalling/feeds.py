@@ -52,6 +52,9 @@ class Feeds:
 
     def room_changed(self, room: RoomPort, now: float) -> None:
         """Metadata and recording are told at once, counts at most every few seconds."""
+        members = self._hub.members_of(room.sid)
+        if not members:
+            return
         facts = (room.metadata, room.recording)
         told = self._told.get(room.sid)
         if told is not None and told.facts == facts and now < told.at + ROOM_UPDATE_INTERVAL:
@@ -60,7 +63,7 @@ class Feeds:
         self._hub.schedule.remove(("room", room.name))
         self._told[room.sid] = _RoomTold(facts, now)
         outbound = self.room(room)
-        for member in self._hub.members_of(room.sid):
+        for member in members:
             if member.session is not None:
                 member.session.deliver(outbound)
 

@@ -7,7 +7,7 @@ sessions. Must not: do I/O; everything happens inside calls.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -103,7 +103,7 @@ class Hub:
 
     # -- lookups --------------------------------------------------------------------------------
 
-    def members_of(self, room: RoomSid) -> Iterable[Member]:
+    def members_of(self, room: RoomSid) -> Sequence[Member]:
         """Members of a room, attached or not."""
         return tuple(self._by_room.get(room, {}).values())
 

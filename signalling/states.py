@@ -1,4 +1,4 @@
-"""Renders the session's table as `docs/signalling-states.md`. In: the table. Out: Markdown, no rules of its own."""
+"""Renders the session's table as `docs/signalling-states.md`. In: the table. Out: Markdown, no further rules."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def _introduction() -> list[str]:
     return [
         "# What a signalling session understands",
         "",
-        "A session is one WebSocket of one participant (`signalling/session.py`). It is a table from state and message",
-        "to handler. A message that has no entry is refused under the name `<message>_in_<state>`, counted, and",
-        "changes nothing. Commands are the server's own acts; one that makes no sense is a mistake of ours and",
-        "raises.",
+        "A session is one WebSocket of one participant (`signalling/session.py`). It is a table from state and",
+        "message to handler. A message that has no entry is refused under the name `<message>_in_<state>`,",
+        "counted, and changes nothing. Commands are the server's own acts; one that makes no sense is a mistake",
+        "of ours and raises.",
         "",
         "| State | Meaning |",
         "|---|---|",

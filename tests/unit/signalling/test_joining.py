@@ -140,5 +140,5 @@ def test_malformed_attributes_are_refused(value: bytes) -> None:
 def test_capabilities_come_by_name() -> None:
     query = {"capabilities": "CAP_PACKET_TRAILER,CAP_NONSENSE,,CAP_COMPRESSION_DEFLATE_RAW"}
     found = parse_join(query, "", v1=False).client.capabilities
-    names = [models.ClientInfo.Capability.Name(number) for number in found]  # type: ignore[arg-type]
+    names = [models.ClientInfo.Capability.Name(number) for number in found]
     assert names == ["CAP_PACKET_TRAILER", "CAP_COMPRESSION_DEFLATE_RAW"]
