@@ -91,11 +91,6 @@ impl StreamClock {
         ((report.ntp >> 16) as u32, delay.min(u128::from(u32::MAX)) as u32)
     }
 
-    /// Whether a sender report was taken.
-    pub fn has_report(&self) -> bool {
-        self.report.is_some()
-    }
-
     /// What to add to time stamp `t`.
     pub fn line_at(&self, t: u64) -> Option<i64> {
         match self.before {
@@ -258,8 +253,12 @@ mod tests {
     fn a_restarted_reference_finds_the_line_again() {
         let mut line = TimeLine::default();
         let mut clock = StreamClock::default();
-        let mut seen =
-            Observation { stream: 0, tie: Tie { ntp: ntp(1.0), rtp: 90_000 }, newest: 0, clock_rate: C };
+        let mut seen = Observation {
+            stream: 0,
+            tie: Tie { ntp: ntp(1.0), rtp: 90_000 },
+            newest: 0,
+            clock_rate: C,
+        };
         line.tie(&mut clock, &seen);
         clock.restart(false);
         assert_eq!(clock.line_at(0), None);
@@ -296,12 +295,12 @@ mod tests {
             let mut line = TimeLine::default();
             let mut clocks = [StreamClock::default(); 2];
             for second in 0..600 {
-                for stream in 0..2 {
+                for (stream, clock) in clocks.iter_mut().enumerate() {
                     let at = f64::from(second) + if stream == 0 { 0.0 } else { phase };
                     let tie = Tie { ntp: ntp(at), rtp: rtp(stream, at) };
-                    clocks[stream].handle_report(Time(0), tie, C).unwrap();
+                    clock.handle_report(Time(0), tie, C).unwrap();
                     let seen = Observation { stream: stream as u8, tie, newest: tie.rtp, clock_rate: C };
-                    line.tie(&mut clocks[stream], &seen);
+                    line.tie(clock, &seen);
                 }
                 let capture = f64::from(second) + 1.0;
                 let on_line = [0, 1].map(|stream: usize| {

@@ -66,7 +66,7 @@ mod tests {
     #[test]
     fn a_window_tells_its_loudest_and_the_mean_of_active_packets() {
         let mut window = LevelWindow::default();
-        for raw in [0x80 | 20, 30, 35, 36, 127] {
+        for raw in [0x94, 30, 35, 36, 127] {
             window.add(raw);
         }
         let level = window.take(TrackId(3));

@@ -27,7 +27,8 @@ pub struct Liveness {
     needed: u8,
     seen: u8,
     active: bool,
-    last: Time,
+    /// When silence has lasted long enough.
+    expiry: Time,
     due: Option<Time>,
 }
 
@@ -37,7 +38,7 @@ impl Liveness {
         let patient = screen || kind == MediaKind::Audio;
         let timeout = if patient { PATIENT_TIMEOUT } else { VIDEO_TIMEOUT };
         let needed = if kind == MediaKind::Audio { 1 } else { PACKETS_UP };
-        Self { timeout, needed, seen: 0, active: false, last: Time(0), due: None }
+        Self { timeout, needed, seen: 0, active: false, expiry: Time(0), due: None }
     }
 
     /// Whether the stream arrives.
@@ -47,10 +48,8 @@ impl Liveness {
 
     /// A packet with payload; true if the stream is up from now on.
     pub fn handle_packet(&mut self, now: Time, keyframe: bool) -> bool {
-        self.last = now;
-        if self.due.is_none() {
-            self.due = Some(now + self.timeout);
-        }
+        self.expiry = now + self.timeout;
+        self.due.get_or_insert(self.expiry);
         if self.active {
             return false;
         }
@@ -62,8 +61,8 @@ impl Liveness {
     /// The sender says that it stopped.
     pub fn handle_bye(&mut self, now: Time) {
         if self.due.is_some() {
-            self.due = Some(now + BYE_TIMEOUT);
-            self.last = now - (self.timeout - BYE_TIMEOUT.min(self.timeout));
+            self.expiry = now + BYE_TIMEOUT;
+            self.due = Some(self.expiry);
         }
     }
 
@@ -77,9 +76,8 @@ impl Liveness {
         if self.due.is_none_or(|due| due > now) {
             return false;
         }
-        let expiry = self.last + self.timeout;
-        if expiry > now {
-            self.due = Some(expiry);
+        if self.expiry > now {
+            self.due = Some(self.expiry);
             return false;
         }
         self.due = None;

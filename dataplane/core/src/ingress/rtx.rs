@@ -36,7 +36,7 @@ pub fn original_sequence(header: &Header, packet: &[u8]) -> Result<u16, DropReas
 pub fn decapsulate(
     header: &Header,
     packet: &mut [u8],
-    original: &Original,
+    original: Original,
 ) -> Result<Header, DropReason> {
     let sequence = original_sequence(header, packet)?;
     let (start, end) = (usize::from(header.payload.start), usize::from(header.payload.end));
@@ -92,14 +92,14 @@ mod tests {
         #[test]
         fn decapsulation_undoes_encapsulation(
             (marker, payload_type) in (any::<bool>(), 0u8..128),
-            (sequence, timestamp, ssrc): (u16, u32, u32),
+            (sequence, timestamp, ssrc) in any::<(u16, u32, u32)>(),
             payload in proptest::collection::vec(any::<u8>(), 1..200),
             (with_rid, padding) in (any::<bool>(), 0u8..9),
         ) {
             let fields = Fields { marker, payload_type, sequence, timestamp, ssrc };
-            let elements = |id: u8| match with_rid {
-                true => vec![(4, vec![9]), (id, b"hi".to_vec())],
-                false => vec![],
+            let elements = |id: u8| {
+                let all = vec![(4, vec![9]), (id, b"hi".to_vec())];
+                if with_rid { all } else { vec![] }
             };
             let original = build(&fields, &elements(10), &payload);
             let rtx = Fields { payload_type: 97, sequence: 7, ssrc: 0xBEEF, ..fields };
@@ -113,7 +113,7 @@ mod tests {
             }
             let header = Header::parse(&packet).unwrap();
             let target = Original { payload_type, ssrc, stream_ids: Some((11, 10)) };
-            let restored = decapsulate(&header, &mut packet, &target).unwrap();
+            let restored = decapsulate(&header, &mut packet, target).unwrap();
             let end = usize::from(restored.payload.end);
             prop_assert_eq!(&packet[..end], original.as_slice());
             prop_assert_eq!(Header::parse(&packet[..end]).unwrap(), restored);
@@ -122,8 +122,7 @@ mod tests {
 
     #[test]
     fn probes_without_an_original_are_rtx_empty() {
-        let fields =
-            Fields { marker: false, payload_type: 97, sequence: 1, timestamp: 2, ssrc: 3 };
+        let fields = Fields { marker: false, payload_type: 97, sequence: 1, timestamp: 2, ssrc: 3 };
         for payload in [[].as_slice(), &[1], &[1, 2]] {
             let packet = build(&fields, &[], payload);
             let header = Header::parse(&packet).unwrap();

@@ -212,7 +212,9 @@ mod tests {
         let mut sequencer = Sequencer::default();
         sequencer.place(0, false);
         let gap = u64::from(MAX_DROPOUT) - 2;
-        assert!(matches!(sequencer.place(MAX_DROPOUT - 1, false), Placement::Newest { gap: g, .. } if g == gap));
+        assert!(
+            matches!(sequencer.place(MAX_DROPOUT - 1, false), Placement::Newest { gap: g, .. } if g == gap)
+        );
         assert_eq!(sequencer.place(2 * MAX_DROPOUT - 1, false), Placement::Held);
     }
 

@@ -6,14 +6,17 @@
 use std::time::Duration;
 
 use crate::drop::DropReason;
+use crate::rate::{Bucket, Limit};
 use crate::time::Time;
 
 /// SSRCs bound at once on one transport.
 pub const MAX_BINDINGS: usize = 128;
 
-/// New bindings per second, and how many may come at once (a full set of tracks that joins).
-const BINDINGS_PER_SECOND: u64 = 20;
+/// How many may come at once: a full set of tracks that joins.
 const BINDING_BURST: u64 = 64;
+
+/// New bindings per second.
+const BINDINGS: Limit = Limit::new(20, BINDING_BURST);
 
 /// A binding this silent may make room for a new one.
 const REPLACEABLE_AFTER: Duration = Duration::from_secs(30);
@@ -66,8 +69,7 @@ pub struct SsrcTable {
     /// Parallel to `bindings`; a scan of at most 128 words beats a hash that an attacker may choose.
     keys: Vec<u32>,
     bindings: Vec<Binding>,
-    /// Spent budget of new bindings, in nanoseconds of its refill.
-    spent_until: Time,
+    budget: Bucket,
 }
 
 impl SsrcTable {
@@ -88,8 +90,8 @@ impl SsrcTable {
     /// Binds `ssrc`; whoever had the place is retired.
     pub fn bind(&mut self, now: Time, ssrc: u32, place: Place) -> Result<(), DropReason> {
         let known = self.keys.iter().position(|&key| key == ssrc);
-        if known.is_none() {
-            self.spend(now)?;
+        if known.is_none() && !self.budget.take(now, BINDINGS) {
+            return Err(DropReason::SsrcRate);
         }
         let index = match known {
             Some(index) => index,
@@ -110,30 +112,26 @@ impl SsrcTable {
         Ok(())
     }
 
-    /// Forgets a track; the tracks behind it move up by one.
-    pub fn remove_track(&mut self, track: usize) {
+    /// Forgets what was bound to a track.
+    pub fn forget_track(&mut self, track: usize) {
         let kept = |binding: &Binding| binding.place.track != track;
         let mut keep = self.bindings.iter().map(kept);
         self.keys.retain(|_| keep.next().unwrap_or(false));
         self.bindings.retain(kept);
+    }
+
+    /// Forgets a track; the tracks behind it move up by one.
+    pub fn remove_track(&mut self, track: usize) {
+        self.forget_track(track);
         for binding in self.bindings.iter_mut().filter(|binding| binding.place.track > track) {
             binding.place.track -= 1;
         }
     }
 
-    fn spend(&mut self, now: Time) -> Result<(), DropReason> {
-        let cost = Duration::from_nanos(1_000_000_000 / BINDINGS_PER_SECOND);
-        let until = self.spent_until.max(now) + cost;
-        if until > now + cost * BINDING_BURST as u32 {
-            return Err(DropReason::SsrcRate);
-        }
-        self.spent_until = until;
-        Ok(())
-    }
-
     /// The longest silent binding, if it is silent enough.
     fn replaceable(&self, now: Time) -> Option<usize> {
-        let oldest = self.bindings.iter().enumerate().min_by_key(|(_, binding)| binding.last_seen)?;
+        let oldest =
+            self.bindings.iter().enumerate().min_by_key(|(_, binding)| binding.last_seen)?;
         (now.since(oldest.1.last_seen) >= REPLACEABLE_AFTER).then_some(oldest.0)
     }
 }

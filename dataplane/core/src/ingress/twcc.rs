@@ -40,7 +40,8 @@ pub struct FeedbackRecorder {
     pending: u32,
     count: u8,
     due: Option<Time>,
-    interval_started: Time,
+    /// When the interval at hand began; unknown before the first one.
+    interval_started: Option<Time>,
     interval_bytes: u64,
 }
 
@@ -60,7 +61,7 @@ impl Default for FeedbackRecorder {
             pending: 0,
             count: 0,
             due: None,
-            interval_started: Time(0),
+            interval_started: None,
             interval_bytes: 0,
         }
     }
@@ -142,14 +143,13 @@ impl FeedbackRecorder {
 
     /// The interval at which feedback takes its share of the incoming rate.
     fn interval(&mut self, now: Time) -> Duration {
-        let elapsed = now.since(self.interval_started);
-        let bits = self.interval_bytes * 8;
-        self.interval_started = now;
-        self.interval_bytes = 0;
+        let elapsed = self.interval_started.replace(now).map_or(Duration::ZERO, |at| now.since(at));
+        let bits = std::mem::take(&mut self.interval_bytes) * 8;
         if bits == 0 || elapsed.is_zero() {
             return MAX_INTERVAL;
         }
-        let nanos = u128::from(FEEDBACK_BITS * FEEDBACK_SHARE) * elapsed.as_nanos() / u128::from(bits);
+        let nanos =
+            u128::from(FEEDBACK_BITS * FEEDBACK_SHARE) * elapsed.as_nanos() / u128::from(bits);
         Duration::from_nanos(nanos.min(MAX_INTERVAL.as_nanos()) as u64)
             .clamp(MIN_INTERVAL, MAX_INTERVAL)
     }
@@ -171,7 +171,6 @@ impl FeedbackRecorder {
             statuses[length] = (ticks != 0).then_some(ticks);
             length += 1;
         }
-        // Losses before the last report that reached beyond them need no repetition at the end.
         let reported = FeedbackOut {
             sender,
             media: window.media,
@@ -208,8 +207,11 @@ mod tests {
         Numbered { number, arrival, ssrc: 9, size: 1_200 }
     }
 
-    /// Every feedback that is ready, as (base, count, arrivals in ticks).
-    fn drain(recorder: &mut FeedbackRecorder) -> Vec<(u16, u8, Vec<(u16, Option<i64>)>)> {
+    /// Base, count, arrivals in ticks.
+    type Told = (u16, u8, Vec<(u16, Option<i64>)>);
+
+    /// Every feedback that is ready.
+    fn drain(recorder: &mut FeedbackRecorder) -> Vec<Told> {
         let mut found = Vec::new();
         let mut out = [0; MAX_PACKET];
         while let Some(length) = recorder.take(1, &mut out) {
