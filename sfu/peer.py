@@ -126,6 +126,7 @@ class Peer:
 
     def handle_offer(self, sdp: str) -> Description:
         """The client's offer on the publisher connection; returns our answer."""
+        self._require_alive()
         offer = parse(sdp)
         remote = read_transport(offer)
         connection = self._connection
@@ -161,7 +162,7 @@ class Peer:
 
     def restart_ice(self) -> None:
         """New credentials on the subscriber connection with the next offer; clients restart what they offer."""
-        if self._offering is not None:
+        if self._offering is not None and not self.failed:
             self._offering.restart_ice()
 
     def candidates(self) -> Sequence[str]:
@@ -344,7 +345,12 @@ class Peer:
         self.subscriber.sender = self._offering
         self.subscriber.bind_all()
 
+    def _require_alive(self) -> None:
+        if self.failed or self.state is PeerState.DISCONNECTED:
+            raise RemoteError("connection_failed", "this participant has to join anew")
+
     def _require_offering(self) -> OfferingSender:
+        self._require_alive()
         if self._offering is None:
             raise RemoteError("no_subscriber_connection", "this client makes all the offers")
         return self._offering

@@ -50,7 +50,10 @@ class Leg:
 
 
 class RecordingPlane:
-    """`DataPlanePort` in memory. Identities are never reused; unknown ones fail the test."""
+    """`DataPlanePort` in memory. Identities are never reused; ones that never were fail the test.
+
+    What ended with its transport may still be named by a removal that crossed it, as in the real one.
+    """
 
     def __init__(
         self, lanes: Sequence[Sequence[tuple[str, int]]] = ((("192.0.2.1", 7882),),)
@@ -67,6 +70,7 @@ class RecordingPlane:
         self.track_stats: dict[TrackId, TrackStats] = {}
         self.leg_stats: dict[LegId, LegStats] = {}
         self._numbers = 0
+        self._ended: set[int] = set()
 
     def add_transport(self, *, lane: int, ufrag: str, pwd: str) -> TransportId:
         assert 0 <= lane < len(self.addresses)
@@ -95,8 +99,10 @@ class RecordingPlane:
         del self.transports[transport]
         for track in [t for t, one in self.tracks.items() if one.spec.transport == transport]:
             del self.tracks[track]
+            self._ended.add(track)
         for leg in [n for n, one in self.legs.items() if one.spec.transport == transport]:
             del self.legs[leg]
+            self._ended.add(leg)
 
     def add_track(self, spec: TrackSpec, *, open: bool) -> TrackId:
         assert spec.transport in self.transports
@@ -113,15 +119,17 @@ class RecordingPlane:
 
     def set_track_open(self, track: TrackId, open: bool) -> None:
         self.commands += 1
-        self.tracks[track].open = open
+        if track not in self._ended:
+            self.tracks[track].open = open
 
     def remove_track(self, track: TrackId) -> None:
         self.commands += 1
         assert not [one for one in self.legs.values() if one.spec.track == track]
-        del self.tracks[track]
+        if track not in self._ended:
+            del self.tracks[track]
 
     def add_leg(self, spec: LegSpec) -> LegId:
-        assert spec.track in self.tracks
+        assert spec.track in self.tracks or spec.track in self._ended
         assert spec.payloads
         ssrcs = self.transports[spec.transport].ssrcs
         for ssrc in (spec.ssrc, spec.rtx_ssrc):
@@ -134,14 +142,16 @@ class RecordingPlane:
 
     def set_leg(self, leg: LegId, target: tuple[int, int] | None) -> None:
         self.commands += 1
-        self.legs[leg].target = target
+        if leg not in self._ended:
+            self.legs[leg].target = target
 
     def remove_leg(self, leg: LegId) -> None:
         self.commands += 1
-        del self.legs[leg]
+        if leg not in self._ended:
+            del self.legs[leg]
 
     def request_keyframe(self, track: TrackId, stream: int) -> None:
-        assert track in self.tracks
+        assert track in self.tracks or track in self._ended
         self.keyframes.append((track, stream))
 
     def open_channel(self, transport: TransportId, channel: ChannelSpec) -> None:

@@ -26,8 +26,8 @@ def test_more_loss_is_never_better(values: tuple[int, ...]) -> None:
 
 def test_more_delay_and_jitter_are_never_better() -> None:
     values = (0.0, 50.0, 200.0, 500.0, 2000.0)
-    for make in (lambda value: window(rtt=value), lambda value: window(jitter=value)):
-        scores = [stream_score(make(value)) for value in values]
+    for windows in ([window(rtt=one) for one in values], [window(jitter=one) for one in values]):
+        scores = [stream_score(one) for one in windows]
         assert all(left >= right for left, right in pairwise(scores))
         assert scores[0] > scores[-1]
 
