@@ -200,8 +200,10 @@ fn a_captured_check_is_refused_from_another_address() {
     let check = Check::flagged("a", 1).bytes();
     rig.receive(0, path(1), &check);
     assert_eq!(rig.receive(1, path(666), &check), Got::Dropped(DropReason::StunReplay));
-    assert_eq!(rig.drops(), [(DropReason::StunReplay, 1)]);
-    assert_eq!(rig.edge.selected(at(1), ID), Some(path(1)));
+    rig.check(2, 2, "a");
+    assert_eq!(rig.receive(3, path(2), &check), Got::Dropped(DropReason::StunReplay));
+    assert_eq!(rig.drops(), [(DropReason::StunReplay, 2)]);
+    assert_eq!(rig.edge.selected(at(3), ID), Some(path(1)));
 }
 
 #[test]

@@ -277,7 +277,7 @@ mod tests {
         assert_eq!(after(&mut tuples, 0, &nominated(1, 5)), 1);
         assert_eq!(after(&mut tuples, 10, &nominated(2, 5)), 1);
         assert_eq!(after(&mut tuples, 20, &nominated(2, 4)), 1);
-        assert_eq!(after(&mut tuples, 30, &flagged(2)), 1);
+        assert_eq!(after(&mut tuples, 30, &flagged(3)), 1);
         assert_eq!(after(&mut tuples, 40, &nominated(2, 6)), 2);
         tuples.forget_nominations();
         assert_eq!(after(&mut tuples, 50, &nominated(1, 1)), 1);
