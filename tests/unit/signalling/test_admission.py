@@ -10,7 +10,7 @@ from common.errors import RemoteError
 from common.ids import RoomName
 from sfu.model import LeaveReason, PeerKind, RoomOptions
 from signalling.admission import STATUS, Admission, Attempt, Ticket, merged
-from signalling.handlers.presence import MAX_NAME
+from signalling.limits import MAX_NAME
 from signalling.websocket import refusal
 from tests.support.outcomes import refusal_of
 from tests.support.stage import Stage, make_token

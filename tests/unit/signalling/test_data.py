@@ -25,11 +25,14 @@ BOB = (PeerSid("PA_bob"), Identity("bob"), Permissions())
 
 
 def sender(
-    kind: PeerKind = PeerKind.STANDARD, last_sequence: int = 0, **permissions: bool
+    kind: PeerKind = PeerKind.STANDARD,
+    last_sequence: int = 0,
+    *,
+    hidden: bool = False,
+    can_publish_data: bool = True,
 ) -> Sender:
-    return Sender(
-        PeerSid("PA_alice"), Identity("alice"), kind, Permissions(**permissions), last_sequence
-    )
+    permissions = Permissions(hidden=hidden, can_publish_data=can_publish_data)
+    return Sender(PeerSid("PA_alice"), Identity("alice"), kind, permissions, last_sequence)
 
 
 def routed(
