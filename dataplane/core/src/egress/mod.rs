@@ -1,1 +1,3 @@
 //! egress
+pub mod numbers;
+pub mod sequence;
