@@ -42,7 +42,6 @@ pub struct Block {
     orientation: Option<u8>,
     content_type: Option<u8>,
     color_space: Option<u8>,
-    numbered: bool,
 }
 
 /// The fixed elements in one of the two forms; positions of 0 mean absent.
@@ -79,13 +78,7 @@ impl Block {
             orientation: id_of(Extension::VideoOrientation),
             content_type: id_of(Extension::VideoContentType),
             color_space: id_of(Extension::ColorSpace),
-            numbered: id_of(Extension::TransportWideCc).is_some(),
         }
-    }
-
-    /// Whether packets carry a transport-wide number.
-    pub fn numbered(&self) -> bool {
-        self.numbered
     }
 
     /// An upper bound of what [`Block::write`] takes for a packet with these facts.

@@ -20,7 +20,7 @@ pub struct Sent {
     /// Codec numbers.
     pub patch: Patch,
     /// When it was first sent, milliseconds.
-    pub sent_ms: u32,
+    pub first_ms: u32,
     /// When it was last sent again; meaningful once `tries` is not 0.
     pub again_ms: u32,
     /// Where it came from.
@@ -43,7 +43,7 @@ impl Sent {
             input: input as u32,
             t: t as u32,
             patch,
-            sent_ms: now.as_millis() as u32,
+            first_ms: now.as_millis() as u32,
             again_ms: 0,
             source,
             format: 0,

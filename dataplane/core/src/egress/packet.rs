@@ -4,9 +4,13 @@
 
 use super::block::{Block, Stamps};
 use super::gate::Patch;
+use crate::codec::vp8::MAX_DESCRIPTOR;
 use crate::media::{ExtensionFacts, Span};
 use crate::rtp::FIXED_HEADER;
 use crate::sink::MAX_PACKET;
+
+/// What a payload grows by at most: a full VP8 descriptor for a minimal one, an original sequence number.
+const MAX_GROWTH: usize = MAX_DESCRIPTOR + 2;
 
 /// The fixed header fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,16 +65,10 @@ pub struct Outgoing<'a> {
 }
 
 impl Outgoing<'_> {
-    /// Whether the packet fits a path's MTU for certain.
-    pub fn fits(&self) -> bool {
-        let payload = usize::from(self.original.payload.end - self.original.payload.start);
-        let grown = match self.patch {
-            Patch::Vp8 { len, .. } => usize::from(len),
-            _ => 0,
-        };
-        let block = self.block.bound(self.original.extensions);
-        // Two bytes of original sequence number may come on top later.
-        FIXED_HEADER + block + 2 + payload + grown <= MAX_PACKET
+    /// Whether such a packet fits a path's MTU for certain, also as a retransmission.
+    pub fn fits(block: &Block, original: Original<'_>) -> bool {
+        let payload = usize::from(original.payload.end.saturating_sub(original.payload.start));
+        FIXED_HEADER + block.bound(original.extensions) + payload + MAX_GROWTH <= MAX_PACKET
     }
 
     /// Writes the packet at the start of `out` and returns its length.

@@ -104,11 +104,6 @@ impl Selector {
         }
     }
 
-    /// Where the leg stands.
-    pub fn state(&self) -> State {
-        self.state
-    }
-
     /// The stream on the wire.
     pub fn current(&self) -> Option<u8> {
         match self.state {
@@ -258,11 +253,12 @@ impl Selector {
             State::Forwarding { stream } | State::Switching { stream, .. } if stream == choice => {
                 State::Forwarding { stream }
             }
-            State::Forwarding { stream } => State::Switching { stream, to: choice, since: now },
             State::Switching { stream, to, since } if to == choice => {
                 State::Switching { stream, to, since }
             }
-            State::Switching { stream, .. } => State::Switching { stream, to: choice, since: now },
+            State::Forwarding { stream } | State::Switching { stream, .. } => {
+                State::Switching { stream, to: choice, since: now }
+            }
         };
         match self.state {
             State::Forwarding { .. } => {}

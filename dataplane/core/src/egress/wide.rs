@@ -1,9 +1,7 @@
 //! Transport-wide numbers (draft-holmer-rmcat-transport-wide-cc-extensions-01): one fresh number per packet
 //! of a transport, given in wire order, and what was sent under it, so that feedback can be joined.
 
-use std::time::Duration;
-
-use crate::rtcp::twcc::Feedback;
+use crate::rtcp::twcc::{Feedback, TICK_NS};
 use crate::time::Time;
 
 /// Packets that are remembered: 1.5 s at 30 Mbit/s, and feedback comes every 100 ms.
@@ -94,6 +92,7 @@ impl Wide {
                 None => self.counters.missing += 1,
             }
             let Entry { sent_at, bytes, .. } = *entry;
+            let arrived = arrived.map(|ticks| ticks * TICK_NS as i64);
             take(Joined { number, sent_at, bytes, arrived });
         }
     }
@@ -104,7 +103,61 @@ impl Wide {
     }
 }
 
-/// The least round trip that one feedback packet proves: its newest arrival answered at once.
-pub fn round_trip(now: Time, joined: impl Iterator<Item = Joined>) -> Option<Duration> {
-    joined.filter(|packet| packet.arrived.is_some()).map(|packet| now.since(packet.sent_at)).min()
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rtcp::twcc::FeedbackOut;
+
+    fn joined(wide: &mut Wide, base: u16, arrivals: &[Option<u64>]) -> Vec<Joined> {
+        let mut bytes = [0; 256];
+        let feedback = FeedbackOut { sender: 1, media: 0, count: 0, base, arrivals };
+        let length = crate::rtcp::Write::write(&feedback, &mut bytes).unwrap();
+        let compound = crate::rtcp::Compound::parse(&bytes[..length]).unwrap();
+        let mut found = Vec::new();
+        for packet in &compound {
+            if let Ok(crate::rtcp::Packet::TransportFeedback(feedback)) = packet {
+                wide.join(&feedback, |packet| found.push(packet));
+            }
+        }
+        found
+    }
+
+    fn sent(count: usize) -> Wide {
+        let mut wide = Wide::default();
+        for index in 0..count {
+            wide.sent(Time::from_millis(index as u64), 1_000 + index % 100);
+        }
+        wide
+    }
+
+    #[test]
+    fn feedback_finds_what_was_sent_under_each_number() {
+        let mut wide = sent(10);
+        let found = joined(&mut wide, 5, &[Some(4), None, Some(8)]);
+        let numbers: Vec<_> = found.iter().map(|packet| packet.number).collect();
+        assert_eq!(numbers, [5, 6, 7]);
+        assert_eq!(found[0].sent_at, Time::from_millis(4));
+        assert_eq!(found[2].arrived.unwrap() - found[0].arrived.unwrap(), 1_000_000);
+        assert_eq!(found[1].arrived, None);
+    }
+
+    #[test]
+    fn a_packet_reported_missing_may_be_reported_again_but_not_the_other_way_round() {
+        let mut wide = sent(10);
+        joined(&mut wide, 5, &[Some(4), None, Some(5)]);
+        let again = joined(&mut wide, 5, &[None, Some(8), None]);
+        assert_eq!(again.len(), 1);
+        assert_eq!(again[0].number, 6);
+        let counters = wide.counters();
+        assert_eq!((counters.acknowledged, counters.missing), (3, 1));
+    }
+
+    #[test]
+    fn numbers_never_sent_or_long_forgotten_are_counted_as_unknown() {
+        let mut wide = sent(70_000);
+        assert_eq!(joined(&mut wide, (70_001 - ENTRIES - 2) as u16, &[Some(4); 2]), []);
+        assert_eq!(wide.counters().unknown, 2);
+        assert_eq!(joined(&mut wide, 70_000u32 as u16, &[Some(4); 2]).len(), 1);
+        assert_eq!(wide.counters().unknown, 3);
+    }
 }

@@ -1,3 +1,0 @@
-//! egress
-pub mod numbers;
-pub mod sequence;

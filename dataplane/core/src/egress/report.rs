@@ -1,0 +1,158 @@
+//! Sender reports of a leg (RFC 3550 section 6.4.1) on our clock, and what the receiver reports back.
+
+use std::time::Duration;
+
+use super::leg::Leg;
+use super::transport::{Moment, Transport};
+use crate::drop::DropReason;
+use crate::media::{MediaKind, TrackClock};
+use crate::rtcp::rr::ReportBlock;
+use crate::rtcp::sdes::SdesOut;
+use crate::rtcp::sr::{SenderInfo, SenderReportOut};
+use crate::rtcp::Builder;
+use crate::sink::PacketSink;
+use crate::time::Time;
+
+/// The first report comes soon: receivers need it to play audio and video in step.
+const FIRST: Duration = Duration::from_millis(100);
+const VIDEO_INTERVAL: Duration = Duration::from_secs(1);
+const AUDIO_INTERVAL: Duration = Duration::from_secs(3);
+
+/// How soon to try again while the publisher's clock is not known.
+const RETRY: Duration = Duration::from_millis(200);
+
+/// A round trip longer than this is a mistake in the receiver's arithmetic.
+const MAX_RTT: Duration = Duration::from_secs(10);
+
+/// What the receiver told last.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Received {
+    /// Share of lost packets since the report before, of 256.
+    pub fraction_lost: u8,
+    /// Interarrival jitter in units of the RTP clock.
+    pub jitter: u32,
+}
+
+/// The reports of one leg.
+#[derive(Debug)]
+pub struct Report {
+    cname: Box<[u8]>,
+    due: Option<Time>,
+    packets: u32,
+    octets: u32,
+    /// Packets counted at the last report.
+    reported: u32,
+    clock_rate: u32,
+    /// What the receiver told last.
+    pub received: Received,
+}
+
+impl Report {
+    /// Nothing sent, nothing due.
+    pub fn new(cname: &str) -> Self {
+        let cname = &cname.as_bytes()[..cname.len().min(usize::from(u8::MAX))];
+        Self {
+            cname: cname.into(),
+            due: None,
+            packets: 0,
+            octets: 0,
+            reported: 0,
+            clock_rate: 0,
+            received: Received::default(),
+        }
+    }
+
+    /// A packet with `payload` bytes went out; whether that made a report due.
+    pub fn sent(&mut self, now: Time, payload: usize) -> bool {
+        self.packets = self.packets.wrapping_add(1);
+        self.octets = self.octets.wrapping_add(payload as u32);
+        let first = self.due.is_none();
+        self.due = self.due.or(Some(now + FIRST));
+        first
+    }
+
+    /// When the next report is due; none while nothing is sent.
+    pub fn due(&self) -> Option<Time> {
+        self.due
+    }
+
+    /// The jitter that the receiver reported, microseconds.
+    pub fn jitter_us(&self) -> u32 {
+        let rate = u64::from(self.clock_rate.max(1));
+        (u64::from(self.received.jitter) * 1_000_000 / rate) as u32
+    }
+}
+
+impl Leg {
+    /// Sends a report if one is due. `clock_rate` is that of the track.
+    pub fn report(
+        &mut self,
+        moment: Moment,
+        clock: Option<&TrackClock>,
+        clock_rate: u32,
+        (transport, sink): (&mut Transport, &mut impl PacketSink),
+    ) -> Result<(), DropReason> {
+        if self.report.due.is_none_or(|due| due > moment.now) {
+            return Ok(());
+        }
+        self.report.clock_rate = clock_rate;
+        if self.report.packets == self.report.reported {
+            // Nothing was sent since: the next packet makes it due again.
+            self.report.due = None;
+            return Ok(());
+        }
+        let rtp = clock.and_then(|clock| self.rtp_at(moment, clock, clock_rate));
+        let Some(rtp) = rtp else {
+            self.report.due = Some(moment.now + RETRY);
+            return Ok(());
+        };
+        let interval = match self.kind {
+            MediaKind::Video => VIDEO_INTERVAL,
+            MediaKind::Audio => AUDIO_INTERVAL,
+        };
+        // Reports of many legs drift apart: the interval varies by a tenth with the SSRC.
+        let spread = interval / 1_000 * (self.ssrc.wrapping_mul(0x9E37_79B1) >> 24) / 2;
+        self.report.due = Some(moment.now + interval - interval / 16 + spread);
+        self.report.reported = self.report.packets;
+        let info = SenderInfo {
+            ssrc: self.ssrc,
+            ntp: moment.ntp,
+            rtp,
+            packets: self.report.packets,
+            octets: self.report.octets,
+        };
+        let cname = &self.report.cname;
+        sink.send_rtcp(transport.id, |slot| {
+            let mut compound = Builder::new(slot);
+            compound.add(&SenderReportOut { info, blocks: &[] });
+            compound.add(&SdesOut { ssrc: info.ssrc, cname });
+            compound.length()
+        })?;
+        Ok(())
+    }
+
+    /// What the leg's RTP clock shows now; `None` where the publisher's clock is not known to reach it.
+    fn rtp_at(&self, moment: Moment, clock: &TrackClock, clock_rate: u32) -> Option<u32> {
+        let elapsed = moment.ntp.wrapping_sub(clock.ntp) as i64;
+        let ticks = (i128::from(elapsed) * i128::from(clock_rate)) >> 32;
+        let now = self.times.on_line(clock.rtp.wrapping_add_signed(ticks as i64))?;
+        (now.wrapping_sub(self.times.last()) as i64 >= 0).then_some(now as u32)
+    }
+
+    /// The receiver's report about this leg; returns the round trip if it proves one.
+    pub fn handle_report(&mut self, moment: Moment, block: &ReportBlock) -> Option<Duration> {
+        self.report.received = Received {
+            fraction_lost: block.fraction_lost,
+            jitter: block.jitter,
+        };
+        if block.last_sr == 0 {
+            return None;
+        }
+        let now = (moment.ntp >> 16) as u32;
+        let trip = now.wrapping_sub(block.last_sr).wrapping_sub(block.delay);
+        // Clock granularity may put the answer a tick before the question.
+        let trip = if trip > u32::MAX / 2 { 0 } else { trip };
+        let trip = Duration::from_nanos((u64::from(trip) * 1_000_000_000) >> 16);
+        (trip <= MAX_RTT).then_some(trip)
+    }
+}

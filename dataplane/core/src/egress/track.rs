@@ -1,0 +1,81 @@
+//! A track as this lane's legs see it: who gets it, which streams arrive, what may be asked for again.
+
+use super::leg::Leg;
+use super::store::Store;
+use crate::ids::{LaneId, TrackId};
+use crate::media::{MediaKind, MediaPacket, TrackClock};
+
+/// Streams of a track: simulcast has at most three.
+pub const MAX_STREAMS: usize = 3;
+
+/// One track with its legs on this lane.
+#[derive(Debug)]
+pub struct Track {
+    /// Which.
+    pub id: TrackId,
+    /// The lane that its publisher is on.
+    pub home: LaneId,
+    /// Its legs on this lane.
+    pub legs: Vec<Leg>,
+    /// The track's time line on our clock.
+    pub clock: Option<TrackClock>,
+    /// RTP clock rate, once a packet told it.
+    pub clock_rate: u32,
+    /// Streams that its legs want, as told to its home.
+    pub wanted: u8,
+    /// Streams that arrive.
+    pub active: u8,
+    /// Payload for retransmissions, per stream.
+    pub stores: [Option<Box<Store>>; MAX_STREAMS],
+    kind: MediaKind,
+}
+
+impl Track {
+    /// A track without legs.
+    pub fn new(id: TrackId, home: LaneId, kind: MediaKind) -> Self {
+        Self {
+            id,
+            home,
+            legs: Vec::new(),
+            clock: None,
+            clock_rate: 0,
+            wanted: 0,
+            active: 0,
+            stores: [const { None }; MAX_STREAMS],
+            kind,
+        }
+    }
+
+    /// Notes a packet of the track; true if it is the first sign of its stream.
+    pub fn note(&mut self, packet: &MediaPacket<'_>) -> bool {
+        let meta = packet.meta;
+        self.clock_rate = meta.clock_rate;
+        let stream = usize::from(meta.stream);
+        if let Some(Some(store)) = self.stores.get_mut(stream) {
+            store.put(packet);
+        }
+        let bit = 1u8.checked_shl(u32::from(meta.stream)).unwrap_or(0);
+        let first = self.active & bit == 0;
+        if first {
+            self.active |= bit;
+            if self.legs.iter().any(Leg::can_repair) && stream < MAX_STREAMS {
+                self.keep(stream, packet);
+            }
+        }
+        first
+    }
+
+    /// A leg that may ask for packets again came: keep payload from now on.
+    pub fn keep_payload(&mut self) {
+        for stream in 0..MAX_STREAMS {
+            if self.active >> stream & 1 == 1 && self.stores[stream].is_none() {
+                self.stores[stream] = Some(Box::new(Store::new(self.kind)));
+            }
+        }
+    }
+
+    fn keep(&mut self, stream: usize, packet: &MediaPacket<'_>) {
+        let kind = self.kind;
+        self.stores[stream].get_or_insert_with(|| Box::new(Store::new(kind))).put(packet);
+    }
+}
