@@ -221,6 +221,8 @@ drop_reasons! {
     // -- commands --
     /// A command named something that does not exist (any more).
     CommandUnknown = "command_unknown",
+    /// A command that cannot be carried out: an identity in use, ill-formed credentials or keys.
+    CommandRefused = "command_refused",
     // -- sockets, rings and threads around the core --
     /// Longer than the receive slot: the kernel cut it off.
     DatagramTruncated = "datagram_truncated",

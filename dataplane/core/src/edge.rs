@@ -354,6 +354,12 @@ impl Edge {
         transport.ice.selected()
     }
 
+    /// Whose validated address `path` is.
+    pub fn owner(&mut self, path: Path) -> Option<TransportId> {
+        let seat = self.addresses.get(normalised(path))?;
+        self.seated(seat).ok().map(|transport| transport.id)
+    }
+
     /// The next thing to pass on; call until there is none after each datagram, command and time-out.
     pub fn poll_event(&mut self) -> Option<EdgeEvent> {
         self.events.pop_front()

@@ -17,7 +17,7 @@ mod selector;
 mod sequence;
 mod store;
 #[cfg(test)]
-mod test_support;
+pub(crate) mod test_support;
 mod timeline;
 mod track;
 mod transport;
@@ -145,10 +145,7 @@ impl Egress {
         for leg in &mut track.legs {
             let Some(transport) = &mut self.transports[leg.transport] else { continue };
             match leg.forward(moment, packet, transport, sink) {
-                Ok(length) => {
-                    self.counters.forwarded.packets += 1;
-                    self.counters.forwarded.bytes += length as u64;
-                }
+                Ok(length) => self.counters.forwarded.add(length),
                 Err(reason) => self.drops.count(reason),
             }
             attention |= leg.attention;
@@ -329,6 +326,11 @@ impl Egress {
     /// What egress wants of the lane; to be drained after each call that takes `now`.
     pub fn drain_asks(&mut self) -> std::vec::Drain<'_, Ask> {
         self.asks.drain(..)
+    }
+
+    /// Whether something waits for [`Egress::drain_asks`].
+    pub fn has_asks(&self) -> bool {
+        !self.asks.is_empty()
     }
 
     /// Whether legs of a track live here.

@@ -2,19 +2,36 @@
 //!
 //! In: datagrams, commands, messages from the associations thread and from other lanes, time.
 //! Out: sealed datagrams in the [`Outbox`], events, messages to the associations thread, relayed packets.
+//! What one input causes is settled before the call returns, except where a call has no way to other
+//! lanes: then [`Lane::poll_timeout`] is due at once.
+
+mod command;
+mod home;
+mod sender;
+mod settle;
 
 use crate::association::{FromAssociation, Path, ToAssociation};
 use crate::command::Command;
-use crate::event::Event;
-use crate::ids::LaneId;
+use crate::drop::{DropCounters, DropReason};
+use crate::edge::{Edge, EdgeConfig, Received};
+use crate::egress::{Egress, EgressConfig};
+use crate::event::{CloseReason, Event};
+use crate::idmap::IdMap;
+use crate::ids::{LaneId, TrackId, TransportId};
+use crate::ingress::{Arrived, Ingress, IngressConfig, IngressOut};
 use crate::media::MediaPacket;
-use crate::outbox::Outbox;
+use crate::outbox::{Outbox, NO_TRANSPORT};
 use crate::relay::{RelayControl, Relays};
-use crate::stats::LaneStats;
+use crate::rtcp::Compound;
+use crate::stats::{Flow, LaneStats, TransportStats};
 use crate::time::{NtpEpoch, Time};
 
+use home::Home;
+use sender::{sender, Traffic};
+use settle::Unsent;
+
 /// What a lane is told at birth.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct LaneConfig {
     /// Which lane this is.
     pub lane: LaneId,
@@ -40,57 +57,169 @@ pub struct LaneOutputs {
 /// One lane's state: transports, tracks and legs that live here.
 #[derive(Debug)]
 pub struct Lane {
-    outputs: LaneOutputs,
+    id: LaneId,
+    edge: Edge,
+    ingress: Ingress,
+    ingress_out: IngressOut,
+    egress: Egress,
     outbox: Outbox,
+    outputs: LaneOutputs,
+    /// Tracks whose publisher is on this lane.
+    homes: IdMap<TrackId, Home>,
+    traffic: IdMap<TransportId, Traffic>,
+    /// Transports whose keys came: what arrived before them is handled at the next time-out.
+    unlocked: Vec<TransportId>,
+    /// Control messages that found no room towards another lane.
+    unsent: Unsent,
+    received: Flow,
+    drops: DropCounters,
 }
 
 impl Lane {
     /// An empty lane.
-    pub fn new(_config: LaneConfig) -> Self {
-        Self { outputs: LaneOutputs::default(), outbox: Outbox::default() }
+    pub fn new(config: LaneConfig) -> Self {
+        let LaneConfig { lane, epoch, seed, consent, max_transports } = config;
+        Self {
+            id: lane,
+            edge: Edge::new(EdgeConfig { seed, consent, max_transports }),
+            ingress: Ingress::new(IngressConfig { epoch, seed }),
+            ingress_out: IngressOut::default(),
+            egress: Egress::new(EgressConfig { epoch, seed }),
+            outbox: Outbox::default(),
+            outputs: LaneOutputs::default(),
+            homes: IdMap::default(),
+            traffic: IdMap::default(),
+            unlocked: Vec::new(),
+            unsent: Unsent::default(),
+            received: Flow::default(),
+            drops: DropCounters::default(),
+        }
     }
 
     /// A datagram from one of the lane's sockets. `arrival` is the kernel's receive time. The buffer is
     /// decrypted in place.
     pub fn handle_datagram(
         &mut self,
-        _now: Time,
-        _arrival: Time,
-        _path: Path,
-        _datagram: &mut [u8],
-        _relays: &mut impl Relays,
+        now: Time,
+        arrival: Time,
+        path: Path,
+        datagram: &mut [u8],
+        relays: &mut impl Relays,
     ) {
+        self.received.add(datagram.len());
+        match self.edge.handle_datagram(now, path, datagram) {
+            Received::Dropped(_) | Received::Held => {}
+            Received::Reply { path, bytes } => self.reply(path, bytes),
+            Received::Dtls { transport, data } => {
+                let data = data.to_vec();
+                self.outputs.associations.push(ToAssociation::Datagram { transport, data });
+            }
+            Received::Rtp { transport, packet, duplicate } => {
+                let arrived = Arrived { now, at: arrival, transport, duplicate };
+                self.handle_rtp(arrived, packet, relays);
+            }
+            Received::Rtcp { transport, packet } => self.handle_rtcp(now, transport, packet),
+        }
+        self.settle(now, relays);
     }
 
     /// Ends the transport behind `path` because handling its datagram panicked: its state is not to be
     /// trusted. Tells the control plane `TransportClosed` with `Internal`; does nothing for an unknown path.
-    pub fn discard(&mut self, _now: Time, _path: Path, _relays: &mut impl Relays) {}
+    pub fn discard(&mut self, now: Time, path: Path, relays: &mut impl Relays) {
+        if let Some(transport) = self.edge.owner(path) {
+            let closed = self.edge.close(now, transport, CloseReason::Internal);
+            debug_assert!(closed.is_ok(), "an owner exists");
+            self.remove_media(now, transport, relays);
+        }
+        self.settle(now, relays);
+    }
 
     /// A command from the control plane.
-    pub fn handle_command(&mut self, _now: Time, _command: Command, _relays: &mut impl Relays) {}
+    pub fn handle_command(&mut self, now: Time, command: Command, relays: &mut impl Relays) {
+        if let Err(reason) = self.execute(now, command, relays) {
+            self.drops.count(reason);
+        }
+        self.settle(now, relays);
+    }
 
     /// A message from the associations thread.
-    pub fn handle_association(&mut self, _now: Time, _message: FromAssociation) {}
+    pub fn handle_association(&mut self, now: Time, message: FromAssociation) {
+        match message {
+            FromAssociation::Keys { transport, profile, local, remote } => {
+                if self.edge.install_keys(transport, profile, &local, &remote).is_err() {
+                    self.drops.count(DropReason::CommandRefused);
+                    return;
+                }
+                if let Some(traffic) = self.traffic.get_mut(&transport) {
+                    traffic.keyed = true;
+                }
+                self.egress.set_ready(now, transport, true);
+                self.unlocked.push(transport);
+                self.outputs.events.push(Event::TransportConnected { transport, profile });
+            }
+            FromAssociation::Closed { transport, reason } => {
+                // The edge tells the control plane, unless it was over already.
+                if self.edge.close(now, transport, reason).is_err() {
+                    self.drops.count(DropReason::CommandUnknown);
+                }
+                self.egress.set_ready(now, transport, false);
+            }
+        }
+    }
 
     /// A packet of a track that lives on another lane.
-    pub fn handle_relayed_media(&mut self, _now: Time, _packet: &MediaPacket<'_>) {}
+    pub fn handle_relayed_media(&mut self, now: Time, packet: &MediaPacket<'_>) {
+        self.egress.forward(now, packet, &mut sender!(self, now));
+    }
 
     /// A control message from another lane.
     pub fn handle_relayed_control(
         &mut self,
-        _now: Time,
-        _from: LaneId,
-        _message: RelayControl,
-        _relays: &mut impl Relays,
+        now: Time,
+        from: LaneId,
+        message: RelayControl,
+        relays: &mut impl Relays,
     ) {
+        match message {
+            RelayControl::Clock(clock) => self.egress.set_clock(clock),
+            RelayControl::StreamActive { track, stream, active } => {
+                self.egress.set_active(now, track, stream, active);
+            }
+            RelayControl::Ended { track } => self.egress.track_ended(now, track),
+            RelayControl::Keyframe { track, stream } => {
+                self.ingress.request_keyframe(now, track, stream);
+            }
+            RelayControl::Wanted { track, streams } => {
+                self.set_relay_wanted(now, (track, from), streams, relays);
+            }
+        }
+        self.settle(now, relays);
     }
 
     /// Time passed: everything that is due, is done.
-    pub fn handle_timeout(&mut self, _now: Time, _relays: &mut impl Relays) {}
+    pub fn handle_timeout(&mut self, now: Time, relays: &mut impl Relays) {
+        while let Some(transport) = self.unlocked.pop() {
+            while let Some(mut held) = self.edge.take_held(now, transport) {
+                self.handle_datagram(now, held.arrival, held.path, &mut held.data, relays);
+            }
+        }
+        self.edge.handle_timeout(now);
+        self.ingress.handle_timeout(now, &mut sender!(self, now), &mut self.ingress_out);
+        self.egress.handle_timeout(now, &mut sender!(self, now));
+        self.settle(now, relays);
+    }
 
     /// When [`Lane::handle_timeout`] next has something to do.
     pub fn poll_timeout(&self) -> Option<Time> {
-        None
+        let at_once = self.egress.has_asks() || !self.unlocked.is_empty();
+        let at_once = at_once.then_some(Time(0));
+        let later = [
+            self.edge.poll_timeout(),
+            self.ingress.poll_timeout(),
+            self.egress.poll_timeout(),
+            self.unsent.due(),
+        ];
+        at_once.or_else(|| later.into_iter().flatten().min())
     }
 
     /// Sealed datagrams that wait to be sent; the caller drains it after each batch.
@@ -104,7 +233,90 @@ impl Lane {
     }
 
     /// Plain numbers for the metrics page; called about once a second.
-    pub fn stats(&self, _now: Time) -> LaneStats {
-        LaneStats::default()
+    pub fn stats(&self, now: Time) -> LaneStats {
+        let mut drops = self.drops.clone();
+        drops.merge(self.edge.drops());
+        drops.merge(self.ingress.drops());
+        drops.merge(self.egress.drops());
+        let (publishers, subscribers) = (self.ingress.counters(), self.egress.counters());
+        let mut stats = LaneStats {
+            received: self.received,
+            forwarded: subscribers.forwarded,
+            drops,
+            nacks_sent: publishers.nacks_sent,
+            nacks_received: subscribers.nacks_received,
+            retransmitted: subscribers.retransmitted,
+            keyframes_requested: publishers.keyframes_requested,
+            keyframe_requests_received: subscribers.keyframe_requests,
+            ..LaneStats::default()
+        };
+        for (&transport, traffic) in &self.traffic {
+            stats.sent.packets += traffic.sent.packets;
+            stats.sent.bytes += traffic.sent.bytes;
+            let rtt = self.egress.rtt(transport).or_else(|| self.ingress.rtt(transport));
+            stats.transports.push(TransportStats {
+                transport,
+                rtt_us: rtt.map(|rtt| rtt.as_micros() as u32),
+                received: traffic.received,
+                sent: traffic.sent,
+            });
+        }
+        self.ingress.stats(now, &mut stats.tracks);
+        self.egress.stats(&mut stats.legs);
+        stats
+    }
+
+    /// From a publisher: what ingress lets through goes to the legs here and to the lanes that want it.
+    fn handle_rtp(&mut self, arrived: Arrived, packet: &mut [u8], relays: &mut impl Relays) {
+        let (now, transport) = (arrived.now, arrived.transport);
+        if let Some(traffic) = self.traffic.get_mut(&transport) {
+            traffic.received.add(packet.len());
+        }
+        let Some(meta) = self.ingress.handle_rtp(arrived, packet, &mut self.ingress_out) else {
+            return;
+        };
+        let bytes = &packet[..packet.len().min(usize::from(meta.payload.end))];
+        let packet = MediaPacket { meta: &meta, bytes };
+        let Some(home) = self.homes.get_mut(&meta.track) else {
+            self.drops.count(DropReason::NoLegs);
+            return;
+        };
+        if let Some(ssrc) = home.unpinned(&packet) {
+            self.edge.pin_ssrc(transport, ssrc);
+        }
+        let relayed = home.relay(&packet, relays, &mut self.drops);
+        if relayed.broken {
+            self.ingress.request_keyframe(now, meta.track, meta.stream);
+        }
+        if relayed.lanes == 0 || self.egress.has_legs(meta.track) {
+            self.egress.forward(now, &packet, &mut sender!(self, now));
+        }
+    }
+
+    /// From anybody: reports of what a publisher sends go to ingress, of what a subscriber gets to egress.
+    fn handle_rtcp(&mut self, now: Time, transport: TransportId, packet: &[u8]) {
+        if let Some(traffic) = self.traffic.get_mut(&transport) {
+            traffic.received.add(packet.len());
+        }
+        let compound = match Compound::parse(packet) {
+            Ok(compound) => compound,
+            Err(reason) => return self.drops.count(reason),
+        };
+        self.ingress.handle_rtcp(now, transport, &compound, &mut self.ingress_out);
+        self.egress.handle_feedback(now, transport, &compound, &mut sender!(self, now));
+        if let Some(rtt) = self.egress.rtt(transport) {
+            self.ingress.set_rtt(transport, rtt);
+        }
+    }
+
+    /// An answer to a connectivity check.
+    fn reply(&mut self, path: Path, bytes: &[u8]) {
+        let queued = self.outbox.queue(NO_TRANSPORT, |slot| {
+            slot[..bytes.len()].copy_from_slice(bytes);
+            Ok((path, bytes.len()))
+        });
+        if let Err(reason) = queued {
+            self.drops.count(reason);
+        }
     }
 }

@@ -96,20 +96,19 @@ impl Outbox {
         self.len() >= HIGH_WATER
     }
 
-    /// Lends the next slot to `fill`, which returns how many bytes are to be sent, and queues it at the
-    /// end of the transport's chain. On an error nothing is queued and the slot is free again.
+    /// Lends the next slot to `fill`, which returns where to send how many bytes of it, and queues it at
+    /// the end of the transport's chain. On an error nothing is queued and the slot is free again.
     pub fn queue(
         &mut self,
         transport: TransportId,
-        path: Path,
-        fill: impl FnOnce(&mut [u8]) -> Result<usize, DropReason>,
+        fill: impl FnOnce(&mut [u8]) -> Result<(Path, usize), DropReason>,
     ) -> Result<usize, DropReason> {
         self.forget_drained();
         let index = self.slots.len();
         if index == SLOTS {
             return Err(DropReason::SendQueueFull);
         }
-        let len = fill(&mut self.arena[index * SLOT..][..SLOT])?;
+        let (path, len) = fill(&mut self.arena[index * SLOT..][..SLOT])?;
         debug_assert!(len <= SLOT);
         self.slots.push(Slot { path, len: len as u16, next: NONE });
         self.append(transport, index as u16);
@@ -202,9 +201,9 @@ mod tests {
 
     fn push(outbox: &mut Outbox, transport: u32, len: usize, mark: u8) {
         outbox
-            .queue(TransportId(transport), path(transport as u16), |slot| {
+            .queue(TransportId(transport), |slot| {
                 slot[..len].fill(mark);
-                Ok(len)
+                Ok((path(transport as u16), len))
             })
             .unwrap();
     }
@@ -237,7 +236,7 @@ mod tests {
     fn a_changed_path_inside_a_chain_starts_a_new_run() {
         let mut outbox = Outbox::default();
         for port in [1, 2, 1] {
-            outbox.queue(TransportId(9), path(port), |_| Ok(100)).unwrap();
+            outbox.queue(TransportId(9), |_| Ok((path(port), 100))).unwrap();
         }
         let mut ports = Vec::new();
         outbox.drain(|to, run| ports.push((to.peer.port(), run.len())));
@@ -250,7 +249,7 @@ mod tests {
         for _ in 0..SLOTS {
             push(&mut outbox, 1, 100, 0);
         }
-        let refused = outbox.queue(TransportId(1), path(1), |_| Ok(1));
+        let refused = outbox.queue(TransportId(1), |_| Ok((path(1), 1)));
         assert_eq!(refused, Err(DropReason::SendQueueFull));
         let mut sent = 0;
         outbox.drain(|_, run| sent += run.len());
@@ -262,7 +261,7 @@ mod tests {
     #[test]
     fn a_refused_fill_leaves_nothing_behind() {
         let mut outbox = Outbox::default();
-        let refused = outbox.queue(TransportId(1), path(1), |_| Err(DropReason::LegNotReady));
+        let refused = outbox.queue(TransportId(1), |_| Err(DropReason::LegNotReady));
         assert_eq!(refused, Err(DropReason::LegNotReady));
         assert!(outbox.is_empty());
         outbox.drain(|_, _| panic!("nothing was queued"));

@@ -83,12 +83,8 @@ impl Block {
 
     /// An upper bound of what [`Block::write`] takes for a packet with these facts.
     pub fn bound(&self, facts: &ExtensionFacts) -> usize {
-        let lengths = [
-            facts.dependency_descriptor,
-            facts.abs_capture_time,
-            facts.color_space,
-        ]
-        .map(|span| usize::from(span.end.saturating_sub(span.start)));
+        let lengths = [facts.dependency_descriptor, facts.abs_capture_time, facts.color_space]
+            .map(|span| usize::from(span.end.saturating_sub(span.start)));
         // Six more heads of two bytes, three small values, the block's own head, padding.
         let rest = 12 + 5 + 4 + 3 + MAX_GROWTH;
         self.two_byte.len + lengths.iter().sum::<usize>() + rest

@@ -82,7 +82,8 @@ struct Cast {
 impl Leg {
     /// A paused leg.
     pub fn new(command: &AddLeg, birth: Birth) -> Self {
-        let nackable = command.rtx_ssrc.is_some() && command.payloads.iter().any(|p| p.rtx.is_some());
+        let nackable =
+            command.rtx_ssrc.is_some() && command.payloads.iter().any(|p| p.rtx.is_some());
         Self {
             id: command.leg,
             transport: birth.transport,
@@ -161,11 +162,7 @@ impl Leg {
     }
 
     /// A packet of the source on the wire, or a late one of the source before.
-    fn carry_on(
-        &mut self,
-        moment: Moment,
-        packet: &MediaPacket<'_>,
-    ) -> Result<Cast, DropReason> {
+    fn carry_on(&mut self, moment: Moment, packet: &MediaPacket<'_>) -> Result<Cast, DropReason> {
         let meta = packet.meta;
         let place = self.sequence.locate(moment.now, source(meta), meta.n)?;
         if meta.padding_only {
@@ -242,7 +239,7 @@ impl Leg {
         };
         let stamps = transport.stamps(moment);
         let sent = sink.send_rtp(transport.id, |slot| outgoing.write(slot, stamps));
-        if sent == Err(DropReason::LegNotReady) {
+        if sent.is_err_and(is_cut_off) {
             self.selector.interrupt(moment.now);
             self.attention = true;
             return sent;
@@ -263,8 +260,7 @@ impl Leg {
     }
 
     fn account(&mut self, moment: Moment, length: usize, payload: usize) {
-        self.sent.packets += 1;
-        self.sent.bytes += length as u64;
+        self.sent.add(length);
         self.repair.earn(length);
         self.attention |= self.report.sent(moment.now, payload);
         self.attention |= self.told != self.visible();
@@ -323,6 +319,12 @@ impl Leg {
             jitter_us: self.report.jitter_us(),
         }
     }
+}
+
+/// Nothing reaches the receiver, as opposed to this one packet being shed.
+fn is_cut_off(reason: DropReason) -> bool {
+    use DropReason::{ConsentExpired, LegNotReady, TransportClosed};
+    matches!(reason, LegNotReady | TransportClosed | ConsentExpired)
 }
 
 /// The part of a payload that a leg carries: without redundancy where its receiver does not know RED.

@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use super::leg::{carried, Leg};
-use super::packet::{write_padding, Head, Original, Outgoing};
 use super::numbers::NumberState;
+use super::packet::{write_padding, Head, Original, Outgoing};
 use super::store::Store;
 use super::transport::{Moment, Transport};
 use crate::drop::DropReason;
@@ -118,8 +118,7 @@ impl Leg {
             Head { marker: entry.marker(), payload_type, n: rtx_n, t: u64::from(entry.t), ssrc };
         let original = Original { payload, ..kept };
         let osn = Some(n as u16);
-        let outgoing =
-            Outgoing { head, block: &self.block, original, patch: entry.patch, osn };
+        let outgoing = Outgoing { head, block: &self.block, original, patch: entry.patch, osn };
         let stamps = transport.stamps(moment);
         let length = sink.send_rtp(transport.id, |slot| outgoing.write(slot, stamps))?;
         transport.sent(moment, length);

@@ -141,10 +141,8 @@ impl Leg {
 
     /// The receiver's report about this leg; returns the round trip if it proves one.
     pub fn handle_report(&mut self, moment: Moment, block: &ReportBlock) -> Option<Duration> {
-        self.report.received = Received {
-            fraction_lost: block.fraction_lost,
-            jitter: block.jitter,
-        };
+        self.report.received =
+            Received { fraction_lost: block.fraction_lost, jitter: block.jitter };
         if block.last_sr == 0 {
             return None;
         }

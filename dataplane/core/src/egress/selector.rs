@@ -94,14 +94,7 @@ pub struct Selector {
 impl Selector {
     /// Paused until a target is set.
     pub fn new(kind: MediaKind, active: u8) -> Self {
-        Self {
-            kind,
-            target: None,
-            state: State::Paused,
-            active,
-            last_switch: Time(0),
-            wish: None,
-        }
+        Self { kind, target: None, state: State::Paused, active, last_switch: Time(0), wish: None }
     }
 
     /// The stream on the wire.

@@ -5,7 +5,7 @@
 
 use super::packet::Original;
 use super::sequence::Source;
-use crate::media::{ExtensionFacts, MediaPacket, MediaKind, Span};
+use crate::media::{ExtensionFacts, MediaKind, MediaPacket, Span};
 
 /// Bytes kept of a video stream: 1.6 s at 2.5 Mbit/s.
 const VIDEO_BYTES: usize = 512 * 1_024;

@@ -100,11 +100,7 @@ impl TimeLine {
         meta: &PacketMeta,
         joint: Joint,
     ) -> Result<(), DropReason> {
-        let target = if self.started {
-            self.target(now, kind, meta, joint)?
-        } else {
-            self.last
-        };
+        let target = if self.started { self.target(now, kind, meta, joint)? } else { self.last };
         self.previous_shift = self.shift;
         self.shift = target.wrapping_sub(meta.t);
         self.line = meta.line;

@@ -66,7 +66,8 @@ impl Wide {
 
     /// The packet with the next number went out.
     pub fn sent(&mut self, now: Time, bytes: usize) {
-        let entry = Entry { number: self.next, sent_at: now, bytes: bytes as u16, acknowledged: false };
+        let entry =
+            Entry { number: self.next, sent_at: now, bytes: bytes as u16, acknowledged: false };
         self.entries[self.next as usize % ENTRIES] = entry;
         self.next += 1;
     }

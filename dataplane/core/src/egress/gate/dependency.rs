@@ -54,9 +54,9 @@ impl Frames {
     /// Whether nothing that the frame refers to is known to be missing.
     fn has_references(&self, facts: &DependencyFacts) -> bool {
         let diffs = facts.frame_diffs.iter().take_while(|&&diff| diff != 0);
-        diffs.into_iter().all(|&diff| {
-            self.fate(facts.frame.wrapping_sub(u64::from(diff))) != Fate::Dropped
-        })
+        diffs
+            .into_iter()
+            .all(|&diff| self.fate(facts.frame.wrapping_sub(u64::from(diff))) != Fate::Dropped)
     }
 
     /// The fate of the frame before this one in the chain of `target`; forwarded if the chain begins here
@@ -93,7 +93,8 @@ impl DependencyGate {
         std::mem::swap(&mut self.frames, &mut self.previous);
         self.frames = Frames { newest: facts.frame, ..Frames::default() };
         if self.started {
-            self.frames.offset = (facts.frame as u16).wrapping_sub(self.last_output.wrapping_add(1));
+            self.frames.offset =
+                (facts.frame as u16).wrapping_sub(self.last_output.wrapping_add(1));
         }
         self.started = true;
         self.waiting = false;

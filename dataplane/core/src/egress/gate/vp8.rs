@@ -113,9 +113,7 @@ impl Vp8Gate {
             return Ok(self.pass(packet, facts, output, age));
         }
         match ids.find(input) {
-            Some(picture) if picture.forwarded => {
-                Ok(self.pass(packet, facts, picture.output, age))
-            }
+            Some(picture) if picture.forwarded => Ok(self.pass(packet, facts, picture.output, age)),
             Some(_) => Err(Refusal {
                 reason: DropReason::TemporalDrop,
                 gap_too: input == ids.newest && !meta.frame.start,
@@ -128,12 +126,7 @@ impl Vp8Gate {
     }
 
     /// The fate of a new picture: its id on this leg, if it passes.
-    fn decide_picture(
-        &mut self,
-        meta: &PacketMeta,
-        input: u64,
-        cap: Cap,
-    ) -> Result<u16, Refusal> {
+    fn decide_picture(&mut self, meta: &PacketMeta, input: u64, cap: Cap) -> Result<u16, Refusal> {
         let temporal = meta.frame.temporal;
         let synchronised = meta.frame.switch_up && meta.frame.start;
         if meta.frame.keyframe {
@@ -154,12 +147,7 @@ impl Vp8Gate {
     }
 
     /// The fate of a picture that comes late as a whole; its id was kept free.
-    fn decide_missing(
-        &mut self,
-        meta: &PacketMeta,
-        input: u64,
-        age: Age,
-    ) -> Result<u16, Refusal> {
+    fn decide_missing(&mut self, meta: &PacketMeta, input: u64, age: Age) -> Result<u16, Refusal> {
         let limit = self.temporal;
         let ids = if age == Age::Draining { &mut self.previous } else { &mut self.ids };
         let Some(output) = ids.output_of_missing(input) else {
