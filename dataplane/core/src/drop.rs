@@ -211,6 +211,8 @@ drop_reasons! {
     NackSuperseded = "nack_superseded",
     /// Asked again over a leg that negotiated no retransmission stream.
     NackNoRtx = "nack_no_rtx",
+    /// Padding was asked of a leg that carries no complete frame of video.
+    PaddingUnfit = "padding_unfit",
     // -- feedback of subscribers --
     /// A subscriber's feedback names a stream that it does not get.
     FeedbackUnknownStream = "feedback_unknown_stream",

@@ -323,6 +323,34 @@ impl Egress {
         self.due = self.due.map(|due| due.max(now + ROUND));
     }
 
+    /// Sends about `bytes` of padding to a transport, to measure what its path carries; returns how many
+    /// bytes were sent, none while nothing fit for padding is on the wire.
+    pub fn pad(
+        &mut self,
+        now: Time,
+        transport: TransportId,
+        bytes: usize,
+        sink: &mut impl PacketSink,
+    ) -> usize {
+        let Some(&index) = self.transport_index.get(&transport) else { return 0 };
+        let moment = Moment::new(self.epoch, now);
+        let legs = self.tracks.values_mut().flat_map(|track| &mut track.legs);
+        let mut sent = 0;
+        for leg in legs.filter(|leg| leg.transport == index) {
+            let Some(transport) = &mut self.transports[index] else { break };
+            while sent < bytes {
+                match leg.pad(moment, (transport, sink)) {
+                    Ok(length) => sent += length,
+                    Err(reason) => {
+                        self.drops.count(reason);
+                        break;
+                    }
+                }
+            }
+        }
+        sent
+    }
+
     /// What egress wants of the lane; to be drained after each call that takes `now`.
     pub fn drain_asks(&mut self) -> std::vec::Drain<'_, Ask> {
         self.asks.drain(..)

@@ -64,7 +64,7 @@ pub struct Leg {
     payloads: Vec<PayloadMap>,
     gate: Gate,
     /// The newest frame sent is not complete.
-    open: bool,
+    pub(super) open: bool,
     sent: Flow,
 }
 

@@ -86,13 +86,20 @@ impl Outgoing<'_> {
     }
 }
 
-/// Writes a packet of one padding byte: it accounts for a number and carries nothing.
-pub fn write_padding(out: &mut [u8], head: &Head, block: &Block, stamps: Stamps) -> usize {
+/// Writes a packet of `padding` bytes (1 to 255) and nothing else.
+pub fn write_padding(
+    out: &mut [u8],
+    (head, block): (&Head, &Block),
+    stamps: Stamps,
+    padding: u8,
+) -> usize {
     let facts = ExtensionFacts::default();
     let block = block.write(&mut out[FIXED_HEADER..], stamps, &facts, &[], Patch::None);
     head.write(out, if block > 0 { 0x30 } else { 0x20 });
-    out[FIXED_HEADER + block] = 1;
-    FIXED_HEADER + block + 1
+    let end = FIXED_HEADER + block + usize::from(padding);
+    out[FIXED_HEADER + block..end].fill(0);
+    out[end - 1] = padding;
+    end
 }
 
 fn write_payload(out: &mut [u8], payload: &[u8], patch: Patch) -> usize {

@@ -33,6 +33,9 @@ const SHARE: u64 = 15;
 /// Credit at the start and at most: a burst of about fifty packets may be repaired at once.
 const MAX_CREDIT: u64 = 64 * 1_024;
 
+/// Padding bytes of an empty packet: as many as the count byte can tell, in a round number.
+const PADDING: u8 = 240;
+
 /// The retransmission side of one leg.
 #[derive(Debug)]
 pub struct Repair {
@@ -150,11 +153,39 @@ impl Leg {
         let t = before.map_or(self.times.last(), |sent| u64::from(sent.t));
         let head = Head { marker: false, payload_type: map.target, n, t, ssrc: self.ssrc };
         let stamps = transport.stamps(moment);
-        let block = &self.block;
-        let length =
-            sink.send_rtp(transport.id, |slot| write_padding(slot, &head, block, stamps))?;
+        let form = (&head, &self.block);
+        let length = sink.send_rtp(transport.id, |slot| write_padding(slot, form, stamps, 1))?;
         transport.sent(moment, length);
         self.sequence.close(n);
+        Ok(length)
+    }
+
+    /// Sends one packet that carries nothing new, so that the way to the receiver can be measured: empty
+    /// ones on the retransmission stream where there is one, else under a number of the media stream,
+    /// which only a complete frame allows. Returns the sealed length.
+    pub fn pad(
+        &mut self,
+        moment: Moment,
+        (transport, sink): (&mut Transport, &mut impl PacketSink),
+    ) -> Result<usize, DropReason> {
+        if self.kind == MediaKind::Audio || self.selector.current().is_none() || self.open {
+            return Err(DropReason::PaddingUnfit);
+        }
+        let map = self.payloads_of(0)?;
+        let rtx = self.repair.stream().zip(map.rtx);
+        let (ssrc, n, payload_type) = match rtx {
+            Some(((ssrc, n), payload_type)) => (ssrc, n, payload_type),
+            None => (self.ssrc, self.sequence.pad(), map.target),
+        };
+        let head = Head { marker: false, payload_type, n, t: self.times.last(), ssrc };
+        let stamps = transport.stamps(moment);
+        let form = (&head, &self.block);
+        if rtx.is_some() {
+            self.repair.next += 1;
+        }
+        let write = |slot: &mut [u8]| write_padding(slot, form, stamps, PADDING);
+        let length = sink.send_rtp(transport.id, write)?;
+        transport.sent(moment, length);
         Ok(length)
     }
 
