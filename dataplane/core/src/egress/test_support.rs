@@ -58,8 +58,8 @@ pub(crate) fn vp8(n: u64, pid: u16, tid: u8) -> PacketMeta {
     meta
 }
 
-/// A VP9 packet of picture `pid` (15 bits), one per layer frame.
-pub(crate) fn vp9(n: u64, pid: u16, layer: (u8, u8), inter_picture: bool) -> PacketMeta {
+/// A VP9 packet that is one (spatial, temporal) layer frame; its picture id lies in the payload.
+pub(crate) fn vp9(n: u64, layer: (u8, u8), inter_picture: bool) -> PacketMeta {
     let mut meta = PacketMeta { codec: Codec::Vp9, ..video(0, n) };
     (meta.frame.spatial, meta.frame.temporal) = layer;
     meta.frame.keyframe = !inter_picture;
@@ -71,6 +71,5 @@ pub(crate) fn vp9(n: u64, pid: u16, layer: (u8, u8), inter_picture: bool) -> Pac
         not_for_upper: false,
     });
     meta.payload = Span { start: 12, end: 12 + 20 };
-    let _ = pid;
     meta
 }

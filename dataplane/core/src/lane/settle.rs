@@ -99,7 +99,9 @@ impl Lane {
             home.active = if active { home.active | bit } else { home.active & !bit };
             let message = RelayControl::StreamActive { track, stream, active };
             let lanes: Vec<LaneId> = home.relays.iter().map(|relay| relay.lane).collect();
-            lanes.into_iter().for_each(|lane| self.tell(now, lane, message, relays));
+            for lane in lanes {
+                self.tell(now, lane, message, relays);
+            }
         }
         self.egress.set_active(now, track, stream, active);
     }
@@ -109,7 +111,9 @@ impl Lane {
             home.clock = Some(clock);
             let lanes: Vec<LaneId> = home.relays.iter().map(|relay| relay.lane).collect();
             let message = RelayControl::Clock(clock);
-            lanes.into_iter().for_each(|lane| self.tell(now, lane, message, relays));
+            for lane in lanes {
+                self.tell(now, lane, message, relays);
+            }
         }
         self.egress.set_clock(clock);
     }
