@@ -107,7 +107,7 @@ impl LaneThread {
         let wire = |socket: &UdpSocket| Sender::new(UdpWire(socket.as_raw_fd()));
         let now = parts.clock.now();
         Self {
-            lane: Lane::new(parts.config.clone()),
+            lane: Lane::new(parts.config),
             waiter: Waiter::new(&fds),
             receiver: Receiver::default(),
             senders: parts.sockets.iter().map(wire).collect(),
