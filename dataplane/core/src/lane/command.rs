@@ -31,7 +31,7 @@ impl Lane {
                 Ok(())
             }
             Command::RemoveTransport { transport } => self.remove_transport(now, transport, relays),
-            Command::AddTrack(track) => self.add_track(now, &track),
+            Command::AddTrack(track) => self.add_track(&track),
             Command::SetTrackOpen { track, open } => {
                 self.home(track)?;
                 self.ingress.set_track_open(track, open);
@@ -101,9 +101,9 @@ impl Lane {
         removed
     }
 
-    fn add_track(&mut self, now: Time, track: &AddTrack) -> Result<(), DropReason> {
+    fn add_track(&mut self, track: &AddTrack) -> Result<(), DropReason> {
         self.known(track.transport)?;
-        self.ingress.add_track(now, track);
+        self.ingress.add_track(track);
         let home = self.homes.entry(track.track);
         let home = home.or_insert_with(|| Home::new(track.transport, track.kind));
         home.transport = track.transport;
