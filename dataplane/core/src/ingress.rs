@@ -24,6 +24,8 @@ mod rtx;
 mod sequence;
 mod stream;
 mod table;
+#[cfg(test)]
+mod tests;
 mod track;
 mod transport;
 mod twcc;
