@@ -6,10 +6,12 @@ The offerer's payload types, extension ids and order of sections are kept (RFC 3
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from sfu.limits import MAX_MESSAGE_SIZE, MAX_STREAMS_PER_TRACK
 from sfu.negotiation import extensions
 from sfu.negotiation.codecs import (
+    NAMES,
     REMB,
     VIDEO_FEEDBACK,
     Format,
@@ -72,15 +74,10 @@ NOTHING = SectionPlan()
 
 def agree(section: Section, plan: SectionPlan) -> Agreement:
     """Codecs, extensions and simulcast streams of one section."""
-    formats = [one for one in formats_of(section) if not (plan.refuse_red and one.codec == "red")]
-    formats.sort(key=lambda one: _rank(one, plan))
-    accepted = extensions.accepted(section)
-    rids = simulcast_rids(section) if plan.receive else ()
-    return Agreement(
-        tuple(_answered(one, section, plan) for one in formats),
-        accepted if formats else (),
-        rids,
-    )
+    sends_stereo = plan.send is not None and plan.send.stereo
+    formats = _agreed_formats(formats_of(section), replace(plan, send=None), sends_stereo)
+    accepted = extensions.accepted(section) if formats else ()
+    return Agreement(formats, accepted, simulcast_rids(section) if plan.receive else ())
 
 
 def simulcast_rids(section: Section) -> tuple[str, ...]:
@@ -211,6 +208,15 @@ def _rejected(section: Section) -> Section:
     )
 
 
+@lru_cache(maxsize=256)  # one entry per browser version and kind of track
+def _agreed_formats(
+    offered: tuple[Format, ...], plan: SectionPlan, sends_stereo: bool
+) -> tuple[Format, ...]:
+    formats = [one for one in offered if not (plan.refuse_red and one.codec == "red")]
+    formats.sort(key=lambda one: _rank(one, plan))
+    return tuple(_answered(one, plan, sends_stereo) for one in formats)
+
+
 def _rank(one: Format, plan: SectionPlan) -> int:
     """Stable order of preference: RED where it is wanted, the wanted codec, then the client's own order."""
     if one.codec == "red":
@@ -218,10 +224,10 @@ def _rank(one: Format, plan: SectionPlan) -> int:
     return 1 if one.codec == plan.preferred else 2
 
 
-def _answered(one: Format, section: Section, plan: SectionPlan) -> Format:
+def _answered(one: Format, plan: SectionPlan, sends_stereo: bool) -> Format:
     """The description that the answer gives of an accepted payload type."""
     offered = set(one.description.feedback)
-    if section.kind == "video":
+    if one.codec in NAMES["video"]:
         kept = VIDEO_FEEDBACK if "transport-cc" in offered else (REMB, *VIDEO_FEEDBACK)
         feedback = tuple(kind for kind in kept if kind in offered)
     else:
@@ -229,13 +235,13 @@ def _answered(one: Format, section: Section, plan: SectionPlan) -> Format:
         feedback = ("nack",) if one.codec == "opus" else ()
     parameters = one.description.parameters
     if one.codec == "opus":
-        parameters = _opus_parameters(one.description, plan)
-    description = replace(one.description, feedback=feedback, parameters=parameters)
+        parameters = _opus_parameters(one.description, plan, sends_stereo)
+    description = one.description._replace(feedback=feedback, parameters=parameters)
     rtx = one.rtx if "nack" in feedback else None
-    return replace(one, description=description, rtx=rtx)
+    return one._replace(description=description, rtx=rtx)
 
 
-def _opus_parameters(codec: RtpCodec, plan: SectionPlan) -> str:
+def _opus_parameters(codec: RtpCodec, plan: SectionPlan, sends_stereo: bool) -> str:
     offered = parameters_of(codec)
     parts = [f"minptime={offered.get('minptime', '10')}", "useinbandfec=1"]
     if plan.receive and plan.dtx:
@@ -243,5 +249,4 @@ def _opus_parameters(codec: RtpCodec, plan: SectionPlan) -> str:
     if plan.receive and plan.stereo:
         parts += ["stereo=1", f"maxaveragebitrate={STEREO_BITRATE}"]
     text = ";".join(parts)
-    sends_stereo = plan.send is not None and plan.send.stereo
     return stereo_parameters(text) if sends_stereo else text

@@ -4,7 +4,8 @@ In come sections of a description, out go `Format`s and the maps between two sid
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import NamedTuple
 
 from sfu.dataplane import CodecName, PayloadMap, TrackCodec
 from sfu.negotiation.sdp import RtpCodec, Section
@@ -31,8 +32,7 @@ H264_BASELINE = frozenset({"42"})
 H264_MAIN = frozenset({"4d"})
 
 
-@dataclass(frozen=True, slots=True)
-class Format:
+class Format(NamedTuple):
     """A codec under its payload type on one side, with the payload type of its retransmissions."""
 
     codec: CodecName
@@ -60,11 +60,16 @@ def parameters_of(codec: RtpCodec) -> dict[str, str]:
 
 def formats_of(section: Section) -> tuple[Format, ...]:
     """The payload types of a section that we can forward, in the section's order of preference."""
-    allowed = NAMES.get(section.kind, frozenset())
-    repairs = _repairs(section.codecs)
+    return _formats(section.kind, section.codecs)
+
+
+@lru_cache(maxsize=256)  # clients repeat their codecs in every section of every offer
+def _formats(kind: str, codecs: tuple[RtpCodec, ...]) -> tuple[Format, ...]:
+    allowed = NAMES.get(kind, frozenset())
+    repairs = _repairs(codecs)
     found = [
         Format(name, codec, repairs.get(codec.payload_type))
-        for codec in section.codecs
+        for codec in codecs
         if (name := codec.name.lower()) in allowed and _forwardable(name, codec)
     ]
     opus = {one.payload_type for one in found if one.codec == "opus"}
@@ -87,7 +92,10 @@ def same(ours: Format, theirs: Format) -> bool:
     return True
 
 
-def payload_maps(sources: Iterable[Format], targets: Sequence[Format]) -> tuple[PayloadMap, ...]:
+@lru_cache(maxsize=1024)  # pairs of what publishers send and what subscribers take
+def payload_maps(
+    sources: tuple[Format, ...], targets: tuple[Format, ...]
+) -> tuple[PayloadMap, ...]:
     """How each payload type of a publisher reaches a subscriber; what it can't receive is absent.
 
     RED towards a subscriber that takes only Opus is reduced to its primary block.
@@ -182,7 +190,7 @@ def _with_stereo(one: Format) -> Format:
     if one.codec != "opus":
         return one
     parameters = stereo_parameters(one.description.parameters)
-    return replace(one, description=replace(one.description, parameters=parameters))
+    return one._replace(description=one.description._replace(parameters=parameters))
 
 
 def _video(codec: CodecName, name: str, payload_type: int, parameters: str = "") -> Format:

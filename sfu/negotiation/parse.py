@@ -7,6 +7,7 @@ ignored; the size of the whole text bounds every list in it.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from common.errors import RemoteError
 from sfu.limits import MAX_LINE_LENGTH, MAX_MID_LENGTH, MAX_SDP_LENGTH, MAX_SECTIONS
@@ -32,6 +33,10 @@ DIGEST_LENGTHS = {"sha-1": 20, "sha-224": 28, "sha-256": 32, "sha-384": 48, "sha
 SETUPS = ("actpass", "active", "passive", "holdconn")
 TOKEN = re.compile(r"[!#$%&'*+\-.0-9A-Z^_`a-z{|}~]+")  # RFC 8866 section 9, `token`
 ICE_TEXT = re.compile(r"[A-Za-z0-9+/=\-_#]+")  # ice-char (RFC 8839) and what clients really send
+NEXT_SECTION = re.compile(r"\n(?=m=)")
+CODEC_LINE = re.compile(r"^a=(?:rtpmap|fmtp|rtcp-fb):[^\n]*$", re.MULTILINE)
+MAX_REMEMBERED = 16 * 1024  # characters of codec lines; browsers write 6,000
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 RID = re.compile(r"[A-Za-z0-9\-_]{1,32}")
 
 
@@ -39,27 +44,43 @@ def parse(text: str) -> Session:
     """Parses a whole description."""
     if len(text) > MAX_SDP_LENGTH:
         raise RemoteError("sdp_limits", "the description is too long")
-    lines = text.replace("\r\n", "\n").rstrip("\n").split("\n")
+    text = text.replace("\r\n", "\n").rstrip("\n")
+    lines = text.split("\n")
     if lines[0] != "v=0":
         raise _malformed("it does not start with a version line")
+    if max(map(len, lines)) > MAX_LINE_LENGTH:
+        raise RemoteError("sdp_limits", "a line is too long")
+    if CONTROL.search("".join(lines)):
+        raise _malformed("a line has control characters")
+    head, *chunks = NEXT_SECTION.split(text)
+    if len(chunks) > MAX_SECTIONS:
+        raise RemoteError("sdp_limits", "the description has too many sections")
     session = _SessionBuilder()
-    sections: list[_SectionBuilder] = []
-    for line in lines[1:]:
+    for line in head.split("\n")[1:]:
         name, value = _split(line)
-        if name == "m":
-            if len(sections) == MAX_SECTIONS:
-                raise RemoteError("sdp_limits", "the description has too many sections")
-            sections.append(_media_line(value))
-        elif name == "a":
-            attribute, _, rest = value.partition(":")
-            _apply(sections[-1] if sections else session, attribute, rest.strip())
-        elif name == "o" and not sections:
+        if name == "o":
             session.read_origin(value)
-    built = tuple(section.build(session) for section in sections)
-    mids = [section.mid for section in built]
+        elif name == "a":
+            _apply(session, value)
+    sections = tuple(_section(chunk, session) for chunk in chunks)
+    mids = [section.mid for section in sections]
     if len(set(mids)) != len(mids):
         raise _malformed("two sections share a mid")
-    return session.build(built)
+    return session.build(sections)
+
+
+def _section(chunk: str, session: "_SessionBuilder") -> Section:
+    """One section; its codec lines, most of the text, are read apart because clients repeat them word by word."""
+    first, _, body = chunk.partition("\n")
+    section = _media_line(first[2:])
+    section.codec_lines = "\n".join(CODEC_LINE.findall(body))
+    rest = CODEC_LINE.sub("", body)
+    for line in rest.split("\n"):
+        if line:
+            name, value = _split(line)
+            if name == "a":
+                _apply(section, value)
+    return section.build(session)
 
 
 @dataclass(slots=True)
@@ -111,9 +132,7 @@ class _SectionBuilder(_TransportBuilder):
     profile: str = ""
     formats: tuple[str, ...] = ()
     mid: str = ""
-    maps: dict[int, tuple[str, int, int]] = field(default_factory=dict)
-    parameters: dict[int, str] = field(default_factory=dict)
-    feedback: list[tuple[int | None, str]] = field(default_factory=list)
+    codec_lines: str = ""
     extensions: list[Extension] = field(default_factory=list)
     msids: list[tuple[str, str]] = field(default_factory=list)
     ssrcs: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
@@ -128,8 +147,11 @@ class _SectionBuilder(_TransportBuilder):
     def build(self, session: _SessionBuilder) -> Section:
         if not self.mid:
             raise _malformed("a section has no mid")
-        is_rtp = self.kind in ("audio", "video")
-        codecs = self._codecs() if is_rtp else ()
+        codecs: tuple[RtpCodec, ...] = ()
+        if self.kind in ("audio", "video"):
+            short = len(self.codec_lines) <= MAX_REMEMBERED
+            read = _read_codecs if short else _read_codecs.__wrapped__
+            codecs = read(self.formats, self.codec_lines)
         return Section(
             kind=self.kind,
             mid=self.mid,
@@ -156,13 +178,20 @@ class _SectionBuilder(_TransportBuilder):
             max_message_size=self.max_message_size,
         )
 
-    def _codecs(self) -> tuple[RtpCodec, ...]:
+
+@dataclass(slots=True)
+class _CodecBuilder:
+    maps: dict[int, tuple[str, int, int]] = field(default_factory=dict)
+    parameters: dict[int, str] = field(default_factory=dict)
+    feedback: list[tuple[int | None, str]] = field(default_factory=list)
+
+    def build(self, formats: tuple[str, ...]) -> tuple[RtpCodec, ...]:
         feedback: dict[int | None, list[str]] = {}
         for target, text in self.feedback:
             feedback.setdefault(target, []).append(text)
         everywhere = feedback.get(None, [])
         codecs: dict[int, RtpCodec] = {}
-        for written in self.formats:
+        for written in formats:
             number = _number(written, 127)
             static = STATIC_CODECS.get(number)
             name, rate, channels = self.maps.get(number) or (*(static or ("", 0)), 1)
@@ -174,13 +203,19 @@ class _SectionBuilder(_TransportBuilder):
         return tuple(codecs.values())
 
 
+@lru_cache(maxsize=256)
+def _read_codecs(formats: tuple[str, ...], lines: str) -> tuple[RtpCodec, ...]:
+    """The codecs of a section. All sections of a browser version say the same, and it names nobody."""
+    builder = _CodecBuilder()
+    for line in filter(None, lines.split("\n")):
+        attribute, _, value = line[2:].partition(":")
+        _CODEC[attribute](builder, value.strip())
+    return builder.build(formats)
+
+
 def _split(line: str) -> tuple[str, str]:
-    if len(line) > MAX_LINE_LENGTH:
-        raise RemoteError("sdp_limits", "a line is too long")
     if len(line) < 2 or line[1] != "=" or not ("a" <= line[0] <= "z"):
         raise _malformed("a line is not of the form x=...")
-    if any(ord(character) < 0x20 or ord(character) == 0x7F for character in line):
-        raise _malformed("a line has control characters")
     return line[0], line[2:]
 
 
@@ -194,7 +229,9 @@ def _media_line(value: str) -> _SectionBuilder:
     return _SectionBuilder(kind=parts[0], port=port, profile=parts[2], formats=tuple(parts[3:]))
 
 
-def _apply(target: _TransportBuilder, attribute: str, value: str) -> None:
+def _apply(target: _TransportBuilder, line: str) -> None:
+    attribute, _, value = line.partition(":")
+    value = value.strip()
     shared = _SHARED.get(attribute)
     if shared is not None:
         shared(target, value)
@@ -258,29 +295,29 @@ def _read_mid(section: _SectionBuilder, value: str) -> None:
     section.mid = value
 
 
-def _read_rtpmap(section: _SectionBuilder, value: str) -> None:
+def _read_rtpmap(codecs: _CodecBuilder, value: str) -> None:
     number, _, encoding = value.partition(" ")
     name, _, rest = encoding.strip().partition("/")
     rate, _, channels = rest.partition("/")
     if not TOKEN.fullmatch(name):
         raise _malformed("rtpmap")
-    section.maps[_number(number, 127)] = (
+    codecs.maps[_number(number, 127)] = (
         name,
         _number(rate, MAX_SSRC),
         _number(channels, 255) if channels else 1,
     )
 
 
-def _read_fmtp(section: _SectionBuilder, value: str) -> None:
+def _read_fmtp(codecs: _CodecBuilder, value: str) -> None:
     number, _, parameters = value.partition(" ")
-    section.parameters[_number(number, 127)] = parameters.strip()
+    codecs.parameters[_number(number, 127)] = parameters.strip()
 
 
-def _read_feedback(section: _SectionBuilder, value: str) -> None:
+def _read_feedback(codecs: _CodecBuilder, value: str) -> None:
     number, _, feedback = value.partition(" ")
     if feedback.strip():
         target = None if number == "*" else _number(number, 127)
-        section.feedback.append((target, feedback.strip()))
+        codecs.feedback.append((target, feedback.strip()))
 
 
 def _read_extmap(section: _SectionBuilder, value: str) -> None:
@@ -368,9 +405,11 @@ def _ice_text(value: str, shortest: int) -> str:
 
 def _number(text: str, largest: int) -> int:
     text = text.strip()
-    if not (text.isascii() and text.isdigit() and len(text) <= 20 and int(text) <= largest):
-        raise _malformed("a number is out of range")
-    return int(text)
+    if len(text) <= 20 and text.isascii() and text.isdigit():
+        number = int(text)
+        if number <= largest:
+            return number
+    raise _malformed("a number is out of range")
 
 
 def _malformed(what: str) -> RemoteError:
@@ -387,9 +426,6 @@ _SHARED: dict[str, Callable[[_TransportBuilder, str], None]] = {
 }
 _SECTION: dict[str, Callable[[_SectionBuilder, str], None]] = {
     "mid": _read_mid,
-    "rtpmap": _read_rtpmap,
-    "fmtp": _read_fmtp,
-    "rtcp-fb": _read_feedback,
     "extmap": _read_extmap,
     "msid": _read_msid,
     "ssrc": _read_ssrc,
@@ -399,5 +435,10 @@ _SECTION: dict[str, Callable[[_SectionBuilder, str], None]] = {
     "candidate": _read_candidate,
     "sctp-port": _read_sctp_port,
     "max-message-size": _read_max_message_size,
+}
+_CODEC: dict[str, Callable[[_CodecBuilder, str], None]] = {
+    "rtpmap": _read_rtpmap,
+    "fmtp": _read_fmtp,
+    "rtcp-fb": _read_feedback,
 }
 _FLAGS = frozenset({"end-of-candidates", "bundle-only", "rtcp-mux", "rtcp-rsize"})

@@ -6,7 +6,7 @@ What is not modelled is not kept.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 DIRECTIONS: tuple[Direction, ...] = ("sendrecv", "sendonly", "recvonly", "inactive")
@@ -33,8 +33,7 @@ class TransportFacts:
     setup: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class RtpCodec:
+class RtpCodec(NamedTuple):
     """A payload type with its map, format parameters and feedback."""
 
     payload_type: int
@@ -45,8 +44,7 @@ class RtpCodec:
     feedback: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Extension:
+class Extension(NamedTuple):
     """A header extension (RFC 8285); an empty direction follows the section's."""
 
     id: int
