@@ -71,6 +71,8 @@ class Hub:
         self.feeds = Feeds(self)
         self.data = DataFeed(self)
         self._by_room: dict[RoomSid, dict[PeerSid, Member]] = {}
+        # Everybody's description by version: a join into a large room copies them, it does not build them.
+        self._described: dict[PeerSid, tuple[int, models.ParticipantInfo]] = {}
         self._trailers: dict[RoomSid, bytes] = {}
 
     # -- sockets --------------------------------------------------------------------------------
@@ -122,13 +124,19 @@ class Hub:
     def participant(
         self, peer: PeerPort, departed: LeaveReason | None = None
     ) -> models.ParticipantInfo:
-        """A participant as others see it."""
+        """A participant as others see it; the message must not be changed."""
+        known = self._described.get(peer.sid)
+        if departed is None and known is not None and known[0] == peer.version:
+            return known[1]
         member = self.members.get(peer.sid)
         details = convert.kind_details(member.grants.kind_details) if member else ()
         region = self.settings.server.region
-        return convert.participant_info(
+        info = convert.participant_info(
             peer, kind_details=details, region=region, departed=departed
         )
+        if departed is None:
+            self._described[peer.sid] = (peer.version, info)
+        return info
 
     def room_message(self, room: RoomPort) -> models.Room:
         """A room as of now."""
@@ -257,6 +265,7 @@ class Hub:
         self._by_room.get(event.room.sid, {}).pop(sid, None)
         self.people.departed(event.room, event.peer, event.reason, now)
         self.members.pop(sid, None)
+        self._described.pop(sid, None)
         for what in ("refresh", "speech"):
             self.schedule.remove((what, sid))
 

@@ -21,7 +21,7 @@ from signalling import messages
 from signalling.effects import Close, CloseCode, Effect, Send
 from signalling.handlers import negotiation, presence, publishing, subscribing
 from signalling.handlers.refusals import ignore, not_supported
-from signalling.limits import MAX_OUTBOX, MESSAGE_RATE
+from signalling.limits import BROADCAST_RATE, MAX_OUTBOX, MAX_OUTBOX_BYTES, MESSAGE_RATE
 from signalling.member import DropOnResume, Member
 from signalling.rates import TokenBucket
 from signalling.wire import Outbound, decode_request, kind_of
@@ -57,25 +57,30 @@ class Rule:
     refused: Refused = Refused.SILENTLY
     then: State | None = None  # None: the state stays, unless the handler ended the session
     replies: str = ""  # what it is answered with, for the documentation
+    broadcasts: bool = False  # everybody hears of it, so it has a rate of its own
 
 
 _JOINED: Final[Mapping[str, Rule]] = {
     "offer": Rule(negotiation.offer, Refused.REJOIN, replies="answer"),
     "answer": Rule(negotiation.answer, Refused.REJOIN, replies="offer if one waits"),
     "trickle": Rule(negotiation.trickle),
-    "add_track": Rule(publishing.add_track, Refused.REPLY, replies="track_published"),
-    "mute": Rule(publishing.mute, Refused.REPLY),
+    "add_track": Rule(
+        publishing.add_track, Refused.REPLY, replies="track_published", broadcasts=True
+    ),
+    "mute": Rule(publishing.mute, Refused.REPLY, broadcasts=True),
     "subscription": Rule(subscribing.subscription),
     "track_setting": Rule(subscribing.track_setting),
     "leave": Rule(presence.leave, then=State.LEAVING),
     "update_layers": Rule(ignore),
     "subscription_permission": Rule(subscribing.subscription_permission),
-    "simulate": Rule(presence.simulate),
+    "simulate": Rule(presence.simulate, broadcasts=True),
     "ping": Rule(presence.ping, replies="pong"),
-    "update_metadata": Rule(presence.update_metadata, Refused.REPLY, replies="request_response"),
+    "update_metadata": Rule(
+        presence.update_metadata, Refused.REPLY, replies="request_response", broadcasts=True
+    ),
     "ping_req": Rule(presence.ping_req, replies="pong_resp"),
-    "update_audio_track": Rule(publishing.update_audio_track, Refused.REPLY),
-    "update_video_track": Rule(publishing.update_video_track, Refused.REPLY),
+    "update_audio_track": Rule(publishing.update_audio_track, Refused.REPLY, broadcasts=True),
+    "update_video_track": Rule(publishing.update_video_track, Refused.REPLY, broadcasts=True),
     "publish_data_track_request": Rule(not_supported, Refused.REPLY),
     "unpublish_data_track_request": Rule(not_supported, Refused.REPLY),
     "update_data_subscription": Rule(ignore),
@@ -127,8 +132,10 @@ class Session:
         self.json = False  # the client speaks JSON
         self.on_effects: Callable[[], None] = _nobody_waits
         self._effects: deque[Effect] = deque()
+        self._waiting = 0  # bytes in the effects
         self._held: list[Outbound] = []
-        self._bucket = TokenBucket(MESSAGE_RATE, now)
+        self._messages = TokenBucket(MESSAGE_RATE, now)
+        self._broadcasts = TokenBucket(BROADCAST_RATE, now)
 
     # -- the server's acts ----------------------------------------------------------------------
 
@@ -209,7 +216,7 @@ class Session:
         if not self.is_open:
             self.refuse(f"frame_in_{self.state}")
             return
-        if not self._bucket.take(now):
+        if not self._messages.take(now):
             self.refuse("message_rate_exceeded")
             self.end(CloseCode.TOO_MANY_MESSAGES)
             return
@@ -230,6 +237,8 @@ class Session:
             self.refuse(f"{kind}_in_{self.state}")
             return
         try:
+            if rule.broadcasts and not self._broadcasts.take(now):
+                raise RemoteError("limit_exceeded", "too many changes at once")
             rule.handler(self, request, now)
         except RemoteError as error:
             self.refuse(error.code)
@@ -272,14 +281,18 @@ class Session:
         """Takes the effects that came up since the last time, in order."""
         effects = list(self._effects)
         self._effects.clear()
+        self._waiting = 0
         return effects
 
     def _push(self, outbound: Outbound) -> None:
-        if len(self._effects) >= MAX_OUTBOX:
+        size = len(outbound.binary())
+        full = self._waiting and self._waiting + size > MAX_OUTBOX_BYTES
+        if full or len(self._effects) >= MAX_OUTBOX:
             self.refuse("outbox_overflow")
             self._effects.clear()
             self.end(CloseCode.SLOW_READER)
             return
+        self._waiting += size
         self._add(Send(outbound))
 
     def _add(self, effect: Effect) -> None:

@@ -24,7 +24,7 @@ def _introduction() -> list[str]:
         "A session is one WebSocket of one participant (`signalling/session.py`). It is a table from state and",
         "message to handler. A message that has no entry is refused under the name `<message>_in_<state>`,",
         "counted, and changes nothing. Commands are the server's own acts; one that makes no sense is a mistake",
-        "of ours and raises.",
+        "of ours and raises. What everybody in the room hears has a rate of its own.",
         "",
         "| State | Meaning |",
         "|---|---|",
@@ -44,8 +44,8 @@ def _messages() -> list[str]:
         "",
         "| Message | "
         + " | ".join(f"`{state}`" for state in states)
-        + " | answered with | if refused |",
-        "|---|" + "---|" * (len(states) + 2),
+        + " | answered with | if refused | everybody hears |",
+        "|---|" + "---|" * (len(states) + 3),
     ]
     for kind in (*REQUEST_KINDS, UNKNOWN):
         rules = [TABLE[state].get(kind) for state in states]
@@ -53,6 +53,7 @@ def _messages() -> list[str]:
         cells = [_cell(each) for each in rules]
         lines.append(
             f"| `{kind}` | {' | '.join(cells)} | {rule.replies or '-'} | {_REFUSED[rule.refused]} |"
+            f" {'yes' if rule.broadcasts else 'no'} |"
         )
     return [*lines, ""]
 

@@ -21,7 +21,7 @@ from starlette.types import Receive, Scope, Send
 
 from common.clock import Clock
 from common.errors import RemoteError
-from signalling.addresses import Proxies
+from signalling.addresses import Proxies, rate_key
 from signalling.admission import Authorizer
 from signalling.grants import Grants
 from signalling.limits import API_RATE, MAX_JSON_DEPTH, Rate
@@ -99,8 +99,8 @@ class Twirp:
         await response(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:
-        address = self._proxies.client_address(request.scope)
-        if not self._rates.take(address, self._clock.now()):
+        key = rate_key(self._proxies.client_address(request.scope))
+        if not self._rates.take(key, self._clock.now()):
             raise RemoteError("resource_exhausted", "too many calls from this address")
         rpc = self._find(request)
         grants = self._authenticate(request)

@@ -17,7 +17,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from common.errors import RemoteError
 from sfu.model import LeaveReason
 from signalling import clients, messages
-from signalling.addresses import Proxies
+from signalling.addresses import Proxies, rate_key
 from signalling.admission import REFUSED_BY_POLICY, STATUS, Admission, Attempt, Ticket
 from signalling.effects import Close, CloseCode
 from signalling.hub import Hub
@@ -79,8 +79,8 @@ class SignalSockets:
             await self._run(websocket, session)
 
     def _check_rate(self, websocket: WebSocket) -> None:
-        address = self._proxies.client_address(websocket.scope)
-        if not self._rates.take(address, self._hub.clock.now()):
+        key = rate_key(self._proxies.client_address(websocket.scope))
+        if not self._rates.take(key, self._hub.clock.now()):
             raise RemoteError("join_rate_exceeded", "too many joins from this address")
 
     async def _open(self, attempt: Attempt) -> Session | None:

@@ -135,6 +135,35 @@ def test_a_reader_that_reads_nothing_is_closed_not_buffered_for() -> None:
     assert client.stage.refusals == {"outbox_overflow": 1}
 
 
+def test_few_but_long_messages_overflow_the_outbox_as_well() -> None:
+    client = client_in(State.JOINED)
+    for _ in range(10):
+        client.session.send(rtc.SignalResponse(refresh_token="t" * 1_000_000))
+    assert client.frames() == []
+    assert client.closed == CloseCode.SLOW_READER
+
+
+def test_one_message_may_be_longer_than_the_outbox_is_wide() -> None:
+    client = client_in(State.JOINED)
+    client.session.send(rtc.SignalResponse(refresh_token="t" * 9_000_000))
+    assert client.kinds() == ["refresh_token"]
+
+
+def test_a_flood_of_news_for_everybody_is_refused_with_a_reply() -> None:
+    client = client_in(State.JOINED)
+    other = client.stage.active("bob")
+    for _ in range(101):
+        client.send(simulate=rtc.SimulateScenario(speaker_update=1))
+    assert len(other.all("speakers_changed")) == 100
+    client.frames()
+    client.send(mute=rtc.MuteTrackRequest(sid="TR_x"))
+    reply = client.only("request_response")
+    assert reply.reason == rtc.RequestResponse.Reason.LIMIT_EXCEEDED
+    assert client.stage.refusals == {"limit_exceeded": 2}
+    client.send(ping=1)
+    assert client.kinds() == ["pong"]
+
+
 @given(st.lists(st.binary(max_size=60), max_size=6))
 def test_any_frames_leave_the_session_in_a_state_of_the_table(frames: list[bytes]) -> None:
     client = client_in(State.JOINED)

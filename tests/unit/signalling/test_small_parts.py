@@ -1,9 +1,10 @@
 """Token buckets, deadlines, addresses."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signalling.addresses import Proxies
+from signalling.addresses import Proxies, rate_key
 from signalling.limits import Rate
 from signalling.rates import KeyedBuckets, TokenBucket
 from signalling.schedule import Schedule
@@ -62,16 +63,33 @@ def test_whoever_waits_is_woken_by_earlier_deadlines_alone() -> None:
     assert schedule.next() == 5.0
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("192.0.2.1", "192.0.2.2", False),
+        ("2001:db8::1", "2001:db8::ffff:2", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("::ffff:192.0.2.1", "192.0.2.1", True),
+        ("::ffff:192.0.2.1", "::ffff:192.0.2.2", False),
+        ("nonsense", "nonsense", True),
+    ],
+)
+def test_a_whole_ipv6_network_shares_a_bucket(one: str, other: str, same: bool) -> None:
+    assert (rate_key(one) == rate_key(other)) is same
+
+
 def scope(client: str | None, *headers: tuple[bytes, bytes]) -> dict[str, object]:
     return {"client": (client, 1) if client else None, "headers": list(headers)}
 
 
-def test_only_trusted_proxies_name_other_addresses() -> None:
-    proxies = Proxies(["10.0.0.1"])
-    forwarded = (b"x-forwarded-for", b"192.0.2.7, 10.9.9.9")
+def test_only_trusted_proxies_name_other_addresses_and_only_what_they_saw() -> None:
+    proxies = Proxies(["10.0.0.1", "10.0.0.2"])
+    forwarded = (b"x-forwarded-for", b"198.51.100.66, 192.0.2.7, 10.0.0.2")
     assert proxies.client_address(scope("192.0.2.1", forwarded)) == "192.0.2.1"
     assert proxies.client_address(scope("10.0.0.1", forwarded)) == "192.0.2.7"
-    both = (forwarded, (b"cf-connecting-ip", b"192.0.2.8"))
-    assert proxies.client_address(scope("10.0.0.1", *both)) == "192.0.2.8"
+    forged = (b"cf-connecting-ip", b"192.0.2.8")
+    assert proxies.client_address(scope("10.0.0.1", forged)) == "10.0.0.1"
+    junk = (b"x-forwarded-for", b"192.0.2.9, nonsense, ")
+    assert proxies.client_address(scope("10.0.0.1", junk)) == "192.0.2.9"
     assert proxies.client_address(scope("10.0.0.1", (b"x-forwarded-for", b" "))) == "10.0.0.1"
     assert proxies.client_address(scope(None)) == ""
