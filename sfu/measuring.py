@@ -62,6 +62,10 @@ class Measuring:
 
 
 def _upstream(peer: Peer, before: PlaneSnapshot, now: PlaneSnapshot) -> Iterator[StreamWindow]:
+    ways = [
+        now.transports[one.transport] for one in peer.connections if one.transport in now.transports
+    ]
+    rtt_us = max((way.rtt_us or 0 for way in ways), default=0)
     for publication in peer.publications.values():
         track = publication.track
         if track is None or publication.muted:
@@ -74,6 +78,7 @@ def _upstream(peer: Peer, before: PlaneSnapshot, now: PlaneSnapshot) -> Iterator
             seconds=CONNECTION_QUALITY_INTERVAL,
             packets=new.packets - old.packets,
             lost=max(0, new.lost - old.lost),
+            rtt_ms=rtt_us / 1000,
             jitter_ms=new.jitter_us / 1000,
         )
 

@@ -47,6 +47,7 @@ class Publication:
         self.muted = spec.muted
         self.layers: tuple[LayerSpec, ...] = _resolved(spec)
         self.rids: tuple[str, ...] = ()
+        self.stream_count = 1
         self.published = False
         self.watched = False  # its publisher was told of a subscription
         self.track: TrackId | None = None
@@ -83,15 +84,20 @@ class Publication:
     @property
     def options(self) -> tuple[LayerOption, ...]:
         """The layers that a subscriber may choose from, low to high."""
-        count = len(self.rids)
-        if not count and self.codec in SCALABLE:
+        count = self.stream_count
+        if count <= 1 and self.codec in SCALABLE:
             count = min(len(self.layers), MAX_STREAMS_PER_TRACK)
         return layer_options(self.layers, count, self.spec.width, self.spec.height)
 
     @property
     def streams_alive(self) -> set[int]:
-        """Streams that arrive, for choosing among simulcast streams; spatial layers of one stream are not seen."""
-        return self.alive if len(self.rids) > 1 else set()
+        """Streams that arrive, for choosing among simulcast streams; empty where layers are inside one stream.
+
+        Some clients negotiate simulcast and then send all spatial layers in the first stream.
+        """
+        layered = self.codec in SCALABLE and not self.spec.one_stream_per_layer
+        inside = self.stream_count <= 1 or (layered and self.alive <= {0})
+        return set() if inside else self.alive
 
     def attach(self, section: Section, agreement: Agreement, transport: TransportId) -> bool:
         """Its section was negotiated (again): whether its payload types changed under its subscribers."""
@@ -101,6 +107,7 @@ class Publication:
         self.mid = section.mid
         streams = _streams(section, agreement)
         self.rids = tuple(stream.rid for stream in streams if stream.rid is not None)
+        self.stream_count = len(streams)
         changed = bool(self.formats) and self.formats != agreement.formats
         self.formats = agreement.formats
         if not self.codec or not any(one.codec == self.codec for one in self.formats):
@@ -129,7 +136,7 @@ class Publication:
         if self.track is not None:
             self._context.plane.set_track_open(self.track, not muted)
             if not muted and self.kind == "video":
-                for stream in range(len(self.rids) or 1):
+                for stream in range(self.stream_count):
                     self._context.plane.request_keyframe(self.track, stream)
         return True
 

@@ -235,11 +235,13 @@ def _known_codecs(spec: PublicationSpec) -> Iterator[tuple[str, str]]:
 def _plan(spec: PublicationSpec) -> SectionPlan:
     audio = spec.kind is TrackKind.AUDIO
     preferred = spec.codecs[0][0] if spec.codecs else ""
+    # Sealed RED can't be reduced to Opus for subscribers without RED.
+    refuse_red = spec.disable_red or spec.encryption != 0
     return SectionPlan(
         receive=True,
         preferred="opus" if preferred == "red" or (audio and not preferred) else preferred,
-        red=audio and not spec.disable_red,
-        refuse_red=spec.disable_red,
+        red=audio and not refuse_red,
+        refuse_red=refuse_red,
         stereo=spec.stereo,
         dtx=not spec.disable_dtx,
     )

@@ -67,7 +67,9 @@ class Subscriber:
         for track in tracks:
             self._wanted.discard(track)
             self._context.timers.disarm(self._wait_key(track))
-            if self._auto and len(self._refused) < MAX_WISHES:
+            if self._auto and len(self._refused) >= MAX_WISHES:
+                self._context.refuse("wish_limit")
+            elif self._auto:
                 self._refused.add(track)
             publication = self._peer.room.tracks.get(track)
             if publication is not None:

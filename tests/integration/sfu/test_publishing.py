@@ -340,3 +340,22 @@ def test_a_screen_share_says_so_to_the_data_plane() -> None:
     alice.offer(Media("video", "9", track="scr"))
     assert screen.sid.startswith("TR_VS")
     assert alice.track_of(screen).spec.screen
+
+
+def test_a_forty_ninth_track_is_refused() -> None:
+    world = World()
+    alice = world.join("alice")
+    for number in range(48):
+        alice.publish_microphone(f"mic{number}")
+    with pytest.raises(RemoteError) as caught:
+        alice.publish_microphone("one more")
+    assert caught.value.code == "limit_exceeded"
+    assert len(world.plane.tracks) == 48
+
+
+def test_sealed_audio_is_not_taken_as_red() -> None:
+    world = World()
+    alice = world.join("alice")
+    microphone = alice.publish_microphone(encryption=1)  # type: ignore[arg-type]
+    assert "red" not in [one.codec for one in alice.track_of(microphone).spec.codecs]
+    assert microphone.spec.encryption == 1

@@ -16,7 +16,7 @@ from sfu.model import (
 )
 from sfu.publication import Publication
 from tests.support.descriptions import Media
-from tests.support.world import Member, World
+from tests.support.world import LAYERS, Member, World
 
 
 def pair(**facts: bool) -> tuple[World, Member, Member, Publication]:
@@ -280,3 +280,48 @@ def test_a_track_that_nobody_can_watch_is_switched_off_after_ten_seconds() -> No
     assert wanted(world) == []
     world.advance(0.2)
     assert wanted(world) == [Quality.OFF]  # of the camera; audio is never switched off
+
+
+def test_streams_of_an_old_simulcast_group_are_chosen_among() -> None:
+    world = World()
+    alice, bob = world.join("alice"), world.join("bob")
+    camera = alice.peer.announce(PublicationSpec("cam", TrackKind.VIDEO, layers=LAYERS))
+    text = alice.client.offer(Media("video", "5", track="cam", ssrc=100))
+    alice.peer.handle_offer(text + "a=ssrc-group:SIM 100 200 300\r\n")
+    bob.settle()
+    assert bob.leg_of(camera).target == (2, 3)
+    bob.peer.set_track_settings(camera.sid, TrackSettings(quality=Quality.LOW))
+    assert bob.leg_of(camera).target == (0, 3)
+
+
+def test_layers_inside_the_first_of_three_negotiated_streams_can_be_chosen() -> None:
+    world = World()
+    alice, bob = world.join("alice"), world.join("bob")
+    camera = alice.publish_camera(codec="vp9")
+    bob.settle()
+    assert camera.track is not None
+    world.engine.handle_stream_changed(camera.track, 0, True, "vp9")
+    assert bob.leg_of(camera).target == (2, 3)
+
+
+def test_a_stream_per_layer_is_simulcast_whatever_the_codec() -> None:
+    world = World()
+    alice, bob = world.join("alice"), world.join("bob")
+    camera = alice.publish_camera(codec="vp9", one_stream_per_layer=True)
+    bob.settle()
+    assert camera.track is not None
+    world.engine.handle_stream_changed(camera.track, 0, True, "vp9")
+    assert bob.leg_of(camera).target == (0, 3)
+
+
+def test_a_subscriber_without_room_for_another_section_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sfu.slots.MAX_SECTIONS", 3)
+    world = World()
+    alice = world.join("alice")
+    world.join("bob")
+    for number in range(3):
+        alice.publish_microphone(f"mic{number}")
+    assert [event.code for event in world.heard(SubscriptionFailed)] == ["unknown"]
+    assert world.engine.refusals["section_limit"] == 1
