@@ -1,7 +1,7 @@
 //! A lane's thread: the loop that every packet passes.
 //!
-//! One turn: sleep until something is there, take what has arrived, carry out commands, hear the other
-//! threads, do what is due, send, deliver. Every stage is bounded, and a turn sends what it computed before
+//! One turn: sleep until something is there, carry out commands, hear the other threads, take what has arrived,
+//! do what is due, send, deliver. Every stage is bounded, and a turn sends what it computed before
 //! it takes more. It batches what has arrived and never waits to fill a batch.
 
 use std::net::UdpSocket;
@@ -125,9 +125,10 @@ impl LaneThread {
 
     fn turn(&mut self) {
         self.sleep();
-        self.receive();
+        // Before the datagrams: one that was provoked by a command or sealed with new keys finds them.
         self.obey();
         self.hear_associations();
+        self.receive();
         self.hear_lanes();
         self.expire();
         self.flush();

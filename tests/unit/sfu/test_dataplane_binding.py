@@ -1,14 +1,22 @@
-"""The native module from Python: it starts, binds, refuses what is ill-formed, reports, and ends."""
+"""The native module from Python: it starts, binds, answers a client's first check, reports, and ends.
 
+The STUN messages are made and checked by an independent codec (aioice).
+"""
+
+import os
+import select
 import socket
 from collections.abc import Callable, Iterator
 
 import pytest
+from aioice import stun
 
 from crypto.certificates import new_certificate
 from sfu import _dataplane  # noqa: TID251 - the subject of this test
 
+DEADLINE_MS = 5_000
 UFRAG, PWD = "serverufrag", "server-password-of-22-chars-or-more"
+PEER_UFRAG = "clientufrag"
 Plane = _dataplane.DataPlane
 
 
@@ -30,6 +38,62 @@ def plane() -> Iterator[Plane]:
     plane = start(lanes=2)
     yield plane
     plane.close()
+
+
+@pytest.fixture
+def client() -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(DEADLINE_MS / 1000)
+        yield client
+
+
+def next_event(plane: Plane) -> tuple[object, ...]:
+    poller = select.poll()
+    poller.register(plane.fileno(), select.POLLIN)
+    for _ in range(100):
+        events = plane.drain(limit=1)
+        if events:
+            return events[0]
+        assert poller.poll(DEADLINE_MS), "no event in time"
+    raise AssertionError("woken again and again for nothing")
+
+
+def binding_request(username: str, pwd: str) -> stun.Message:
+    request = stun.Message(
+        message_method=stun.Method.BINDING,
+        message_class=stun.Class.REQUEST,
+        transaction_id=os.urandom(12),
+    )
+    request.attributes["USERNAME"] = username
+    request.attributes["PRIORITY"] = 1_845_501_695
+    request.attributes["ICE-CONTROLLING"] = 7
+    request.attributes["USE-CANDIDATE"] = None
+    request.add_message_integrity(pwd.encode())
+    return request
+
+
+@pytest.mark.parametrize("lane", [0, 1])
+def test_a_first_check_is_answered_and_reported(
+    plane: Plane, client: socket.socket, lane: int
+) -> None:
+    plane.add_transport(5, lane=lane, ufrag=UFRAG, pwd=PWD)
+    plane.set_remote(
+        5,
+        ufrag=PEER_UFRAG,
+        fingerprints=[("sha-256", bytes(32))],
+        dtls_client=False,
+        sctp=None,
+    )
+    plane.flush()
+    request = binding_request(f"{UFRAG}:{PEER_UFRAG}", PWD)
+    client.connect(plane.local_addresses()[lane][0])
+    client.send(bytes(request))
+    answer = stun.parse_message(client.recv(2048))
+    assert answer.check_message_integrity(PWD.encode())
+    assert answer.message_class is stun.Class.RESPONSE
+    assert answer.transaction_id == request.transaction_id
+    assert answer.attributes["XOR-MAPPED-ADDRESS"] == client.getsockname()
+    assert next_event(plane) == ("transport_validated", 5)
 
 
 def test_every_lane_takes_the_next_port() -> None:
