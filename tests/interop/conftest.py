@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import os
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -67,14 +66,10 @@ def start_server(data: Path, *arguments: str) -> Server:
         str(data),
         "--json",
     ]
-    process = subprocess.Popen(
-        [*command, *arguments],
-        stdout=subprocess.PIPE,
-        stderr=(data / "server.log").open("w"),
-        text=True,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
+    with (data / "server.log").open("w") as log:
+        process = subprocess.Popen(
+            [*command, *arguments], stdout=subprocess.PIPE, stderr=log, text=True, cwd=ROOT
+        )
     assert process.stdout is not None
     line = process.stdout.readline()
     if not line:
@@ -88,6 +83,8 @@ def stop_server(server: Server) -> None:
         if server.process.poll() is None:
             server.process.send_signal(number)
     server.process.wait(START_SECONDS)
+    assert server.process.stdout is not None
+    server.process.stdout.close()
 
 
 @pytest.fixture(scope="session")
