@@ -119,7 +119,7 @@ class DemoAudio(AudioStreamTrack):
         """Frame number `count`: 960 samples of 16 bits."""
         t = (count * AUDIO_FRAME + np.arange(AUDIO_FRAME)) / AUDIO_RATE
         second = t % 1.0
-        envelope = np.exp(-6 * second) * np.minimum(1.0, second * 200)
+        envelope = np.exp(-4 * second) * np.minimum(1.0, second * 200)
         note = np.sin(2 * np.pi * 440 * t) + 0.6 * np.sin(2 * np.pi * 660 * t)
         hum = 0.02 * np.sin(2 * np.pi * 220 * t)
         return ((0.4 * envelope * note + hum) * 16_000).astype(np.int16)

@@ -2,12 +2,13 @@
 
 import asyncio
 import os
+import re
 import struct
 from typing import Any
 
 import pytest
 from aioice import stun
-from aiortc import RTCPeerConnection
+from livekit.protocol import rtc
 
 from server.probe.session import ProbeSession, join
 from server.probe.sources import DemoVideo
@@ -16,6 +17,7 @@ from tests.interop.conftest import PATIENCE, Server, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
 
+FINGERPRINT = re.compile(r"a=fingerprint:(\S+) (\S+)")
 CLIENT_HELLO_HEAD = bytes.fromhex("16feff00000000000000000060010000540000000000000054fefd")
 
 
@@ -152,23 +154,25 @@ async def test_a_fingerprint_that_does_not_match_gets_no_media_through(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with honest_call(server, "fingerprint") as call:
-        original = RTCPeerConnection.setLocalDescription
+        original = ProbeSession._send
 
-        async def lie(self: RTCPeerConnection, description: object = None) -> None:
-            await original(self, description)
-            certificate = self._RTCPeerConnection__certificates[0]
-            certificate.getFingerprints = lambda: [
-                type(fingerprint)(algorithm=fingerprint.algorithm, value=":".join(["AB"] * 32))
-                for fingerprint in type(certificate).getFingerprints(certificate)
-                if fingerprint.algorithm == "sha-256"
-            ]
+        async def lie(self: ProbeSession, message: rtc.SignalRequest) -> None:
+            if message.HasField("offer"):
+                message.offer.sdp = FINGERPRINT.sub(another_digest, message.offer.sdp)
+            await original(self, message)
 
-        monkeypatch.setattr(RTCPeerConnection, "setLocalDescription", lie)
+        monkeypatch.setattr(ProbeSession, "_send", lie)
         async with join(server.url, server.token("liar", "fingerprint"), subscribe=False) as liar:
             await liar.publish(DemoVideo(320, 180), name="p", source="camera")
             await until(lambda: ended(liar), "the liar is cut off", PATIENCE)
         monkeypatch.undo()
         await call.goes_on()
+
+
+def another_digest(found: re.Match[str]) -> str:
+    """The fingerprint line with every byte of the digest changed."""
+    digest = bytes(int(part, 16) ^ 0xFF for part in found[2].split(":"))
+    return f"a=fingerprint:{found[1]} {digest.hex(':').upper()}"
 
 
 async def ended(session: ProbeSession) -> bool:

@@ -109,4 +109,5 @@ async def test_sigterm_drains_and_a_second_one_stops_at_once(
     assert server.process.poll() is None, "a call goes on while draining"
     server.process.send_signal(signal.SIGTERM)
     assert server.process.wait(START_SECONDS) == 0
-    await until(lambda: client.events("Disconnected"), "the client was told")
+    stop_server(server)
+    await until(lambda: client.events("Reconnecting"), "the client was told to go elsewhere")

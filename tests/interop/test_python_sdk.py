@@ -192,3 +192,28 @@ async def test_rpc_between_two_sdk_participants(server: Server) -> None:
             destination_identity="callee", method="shout", payload="quiet"
         )
         assert answer == "QUIET"
+
+
+async def test_a_speaker_is_announced_to_browser_and_sdk(
+    server: Server, new_client: Callable[[], Awaitable[Client]]
+) -> None:
+    browser = await new_client()
+    await browser.call("join", server.ws, server.token("browser", "speakers"))
+    async with (
+        sdk_room(server, "speakers", "listener") as listener,
+        sdk_room(server, "speakers", "speaker") as speaker,
+        sdk_media(speaker),
+    ):
+        heard: asyncio.Queue[list[str]] = asyncio.Queue()
+        listener.on(
+            "active_speakers_changed",
+            lambda speakers: heard.put_nowait([one.identity for one in speakers]),
+        )
+        async with asyncio.timeout(PATIENCE):
+            while await heard.get() != ["speaker"]:
+                pass
+
+        async def seen() -> bool:
+            return "speaker" in await browser.events("ActiveSpeakersChanged")
+
+        await until(seen, "the browser is told who speaks")
