@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from common.ids import PeerSid
+from common.ids import PeerSid, TransportId
 from sfu.dataplane import PlaneSnapshot
 from sfu.events import ConnectionQuality
 from sfu.limits import CONNECTION_QUALITY_INTERVAL
-from sfu.model import PeerState
+from sfu.model import PeerState, Quality
 from sfu.quality import QualityState, StreamWindow, stream_score
 
 if TYPE_CHECKING:
@@ -104,23 +104,21 @@ def _downstream(peer: Peer, before: PlaneSnapshot, now: PlaneSnapshot) -> Iterat
 
 
 def _nothing_arrives(peer: Peer, before: PlaneSnapshot, now: PlaneSnapshot) -> bool:
-    """Whether a publisher that should be heard sent not even a keep-alive for a whole window.
+    """Whether a publisher that should be heard sent neither media nor reports for a whole window.
 
-    Silence of its tracks alone proves nothing: dynacast may have told the client to send none.
+    A track that dynacast switched off proves nothing, nor does one that is younger than the window.
     """
-    sends = False
-    for publication in peer.publications.values():
-        track = publication.track
-        if track is None or publication.muted or track not in before.tracks:
-            continue
-        sends = True
-    if not sends:
-        return False
-    for connection in peer.connections:
-        old, new = (
-            before.transports.get(connection.transport),
-            now.transports.get(connection.transport),
-        )
-        if old is None or new is None or new.received_packets != old.received_packets:
-            return False
-    return True
+    expected = any(
+        publication.track in before.tracks
+        and not publication.muted
+        and (publication.kind == "audio" or publication.dynacast.told is not Quality.OFF)
+        for publication in peer.publications.values()
+    )
+    return expected and all(
+        _is_silent(connection.transport, before, now) for connection in peer.connections
+    )
+
+
+def _is_silent(transport: TransportId, before: PlaneSnapshot, now: PlaneSnapshot) -> bool:
+    old, new = before.transports.get(transport), now.transports.get(transport)
+    return old is not None and new is not None and new.received_packets == old.received_packets

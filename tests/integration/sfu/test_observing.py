@@ -3,6 +3,7 @@
 from common.ids import LegId, TrackId
 from sfu.dataplane import AudioLevel, LegStats, TrackStats, TransportStats
 from sfu.events import ConnectionQuality, SpeakersChanged
+from sfu.model import Quality
 from sfu.publication import Publication
 from tests.support.world import Member, World
 
@@ -151,14 +152,14 @@ def test_a_lossy_downlink_is_the_subscribers_quality_not_the_publishers() -> Non
 def test_lost_needs_a_publisher_from_whom_nothing_at_all_arrives() -> None:
     world = World()
     alice = world.join("alice")
-    camera = alice.publish_camera()
+    microphone = alice.publish_microphone()
     link = Link(world, alice)
     link.step()
     link.step()
-    assert link.step(packets=0) == []  # keep-alives still arrive: dynacast may be why
+    assert link.step(packets=0) == []  # its reports still arrive
     assert link.step(packets=0, alive=False) == [("alice", "lost")]
     assert link.step() != []
-    alice.peer.set_muted(camera.sid, True)
+    alice.peer.set_muted(microphone.sid, True)
     assert ("alice", "lost") not in link.step(packets=0, alive=False)
 
 
@@ -168,3 +169,14 @@ def test_a_subscriber_that_sends_nothing_is_never_lost() -> None:
     link = Link(world, bob)
     words = [word for _ in range(4) for _, word in link.step(packets=0, alive=False)]
     assert words == ["excellent"]
+
+
+def test_a_camera_that_dynacast_switched_off_is_not_missed() -> None:
+    world = World()
+    alice = world.join("alice")
+    camera = alice.publish_camera()
+    link = Link(world, alice)
+    for _ in range(4):
+        assert ("alice", "lost") not in link.step()
+    assert camera.dynacast.told is Quality.OFF
+    assert link.step(packets=0, alive=False) == []
