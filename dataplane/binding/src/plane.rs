@@ -260,7 +260,7 @@ impl DataPlane {
         self.command(py, Command::RequestKeyframe { track: TrackId(track), stream })
     }
 
-    #[pyo3(signature = (transport, *, stream, label, protocol=String::new(), ordered=true,
+    #[pyo3(signature = (transport, *, stream, label, protocol="", ordered=true,
         max_retransmits=None, negotiated=false))]
     fn open_channel(
         &self,
@@ -268,7 +268,7 @@ impl DataPlane {
         transport: u32,
         stream: Option<u16>,
         label: String,
-        protocol: String,
+        protocol: &str,
         ordered: bool,
         max_retransmits: Option<u16>,
         negotiated: bool,
@@ -276,6 +276,7 @@ impl DataPlane {
         if negotiated && stream.is_none() {
             return refuse("a negotiated channel needs its stream id");
         }
+        let protocol = protocol.to_owned();
         let parameters = ChannelParameters { label, protocol, ordered, max_retransmits };
         let transport = TransportId(transport);
         self.channel(py, ChannelCommand::Open { transport, stream, parameters, negotiated })

@@ -1,3 +1,5 @@
+//! Keys, packets and windows together: every profile, limits, repetitions, published vectors.
+
 use super::*;
 use crate::association::MasterKey;
 use crate::drop::DropReason;

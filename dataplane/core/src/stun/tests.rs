@@ -1,3 +1,5 @@
+//! Published messages, truncation, and what a parser must never do with arbitrary bytes.
+
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use proptest::prelude::*;
