@@ -52,7 +52,9 @@ class MetricsSnapshot:
     peers: Mapping[str, int] = field(default_factory=dict)  # by state
     tracks: Mapping[tuple[str, str], int] = field(default_factory=dict)  # by (kind, source)
     subscriptions: Mapping[str, int] = field(default_factory=dict)  # by kind
-    joins: Mapping[str, int] = field(default_factory=dict)  # by outcome
+    joins: int = 0
+    leaves: Mapping[str, int] = field(default_factory=dict)  # by reason
+    refusals: Mapping[tuple[str, str], int] = field(default_factory=dict)  # by (part, code)
     handshakes: int = 0
     handshakes_failed: int = 0
     channels: int = 0
@@ -96,10 +98,21 @@ def rooms(snapshot: MetricsSnapshot) -> Iterable[Metric]:
         GaugeMetricFamily("conclave_subscriptions", "Subscribed tracks.", labels=["kind"]),
         snapshot.subscriptions,
     )
-    yield _labelled(
-        CounterMetricFamily("conclave_joins", "Attempts to join by outcome.", labels=["outcome"]),
-        snapshot.joins,
+    yield CounterMetricFamily(
+        "conclave_joins", "Participants that were let in.", value=snapshot.joins
     )
+    yield _labelled(
+        CounterMetricFamily(
+            "conclave_leaves", "Participants that left, by reason.", labels=["reason"]
+        ),
+        snapshot.leaves,
+    )
+    refusals = CounterMetricFamily(
+        "conclave_refusals", "Requests and messages refused or ignored.", labels=["part", "code"]
+    )
+    for labels, value in sorted(snapshot.refusals.items()):
+        refusals.add_metric(list(labels), value)
+    yield refusals
 
 
 def lanes(snapshot: MetricsSnapshot) -> Iterable[Metric]:

@@ -33,6 +33,7 @@ from server.terminal import Exit, Terminal
 from server.version import VERSION
 from sfu import Engine, Fingerprint
 from sfu.driver import Driver
+from sfu.events import SfuEvent
 from sfu.model import RoomOptions
 from sfu.plane import Plane
 from signalling.app import SignallingDeps, create_app
@@ -92,9 +93,14 @@ class Node:
                 static_dir=page_folder(),
             )
         )
-        self._engine.listen(self._signalling.hub.handle_event)
         self._lag = LoopLag(LOOP_LAG_BOUNDS)
         self.observer = Observer(self._engine, self._plane, self._signalling.hub, self._lag)
+
+        def hear(event: SfuEvent) -> None:
+            self.observer.handle_event(event)
+            self._signalling.hub.handle_event(event)
+
+        self._engine.listen(hear)
         add_routes(self._signalling.api, config, keys, clock, self.observer, page_folder())
 
         self._driver = Driver(self._engine, self._plane, clock, loop)

@@ -13,6 +13,7 @@ from server.lag import LoopLag
 from server.metrics import LaneNumbers, MetricsSnapshot
 from server.version import VERSION
 from sfu import Engine
+from sfu.events import PeerJoined, PeerLeft, SfuEvent
 from sfu.plane import Plane
 from signalling.hub import Hub
 
@@ -26,7 +27,16 @@ class Observer:
         self._plane = plane
         self._hub = hub
         self._lag = lag
+        self._joins = 0
+        self._leaves: Counter[str] = Counter()
         self.draining = False
+
+    def handle_event(self, event: SfuEvent) -> None:
+        """Counts who came and why they went; hears every event of the rooms."""
+        if isinstance(event, PeerJoined):
+            self._joins += 1
+        elif isinstance(event, PeerLeft):
+            self._leaves[str(event.reason)] += 1
 
     def snapshot(self) -> MetricsSnapshot:
         """Everything as it is now."""
@@ -43,8 +53,17 @@ class Observer:
             rooms=len(self._engine.rooms),
             peers=Counter(str(peer.state) for peer in peers),
             tracks=Counter((str(track.spec.kind), str(track.spec.source)) for track in tracks),
-            subscriptions=Counter(),
-            joins=Counter(self._hub.refusals),
+            subscriptions={str(kind): count for kind, count in self._engine.legs.items()},
+            joins=self._joins,
+            leaves=self._leaves,
+            refusals={
+                (part, code): count
+                for part, counts in (
+                    ("signalling", self._hub.refusals),
+                    ("sfu", self._engine.refusals),
+                )
+                for code, count in counts.items()
+            },
             handshakes=counters["handshakes"],
             handshakes_failed=counters["handshakes_failed"],
             channels=counters["channels"],

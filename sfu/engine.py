@@ -6,7 +6,7 @@ Synchronous and without I/O: `flush` delivers both, `sfu.driver` calls it.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
@@ -17,7 +17,7 @@ from sfu.context import Context
 from sfu.dataplane import AudioLevel, ChannelSpec, CodecName, DataPlanePort
 from sfu.events import DataReceived, PeerUpdated, SfuEvent
 from sfu.limits import MAX_MESSAGE_SIZE
-from sfu.model import LeaveReason, PeerSpec, RoomOptions
+from sfu.model import LeaveReason, PeerSpec, RoomOptions, TrackKind
 from sfu.negotiation.sdp import Fingerprint
 from sfu.peer import Peer
 from sfu.room import Room
@@ -77,6 +77,11 @@ class Engine:
     def refusals(self) -> Mapping[str, int]:
         """What was dropped or refused quietly, by name."""
         return self._context.refusals
+
+    @property
+    def legs(self) -> Mapping[TrackKind, int]:
+        """How many tracks are being delivered, by kind."""
+        return Counter(leg.publication.spec.kind for leg in self._context.legs.values())
 
     def create_room(self, name: RoomName, options: RoomOptions) -> Room:
         """Creates a room, or updates the non-default options of one that exists."""

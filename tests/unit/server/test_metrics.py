@@ -44,13 +44,18 @@ def test_rooms_and_peers_are_counts_without_names() -> None:
         rooms=2,
         peers={"active": 3},
         tracks={("video", "camera"): 4},
-        joins={"ok": 5, "token_expired": 1},
+        joins=5,
+        leaves={"client_initiated": 4},
+        refusals={("signalling", "token_expired"): 1},
     )
     seen = samples(snapshot)
     assert seen[("conclave_rooms", ())] == 2
     assert seen[("conclave_peers", (("state", "active"),))] == 3
     assert seen[("conclave_tracks", (("kind", "video"), ("source", "camera")))] == 4
-    assert seen[("conclave_joins_total", (("outcome", "token_expired"),))] == 1
+    assert seen[("conclave_joins_total", ())] == 5
+    assert seen[("conclave_leaves_total", (("reason", "client_initiated"),))] == 4
+    refusal = (("code", "token_expired"), ("part", "signalling"))
+    assert seen[("conclave_refusals_total", refusal)] == 1
 
 
 def test_loop_lag_counts_late_beats() -> None:
