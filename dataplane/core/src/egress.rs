@@ -134,7 +134,8 @@ impl Egress {
             self.drops.count(DropReason::NoLegs);
             return;
         };
-        let mut attention = track.note(packet);
+        let noted = track.note(packet);
+        let mut attention = noted.first;
         if attention {
             let active = track.active;
             track.legs.iter_mut().for_each(|leg| {
@@ -144,7 +145,7 @@ impl Egress {
         }
         for leg in &mut track.legs {
             let Some(transport) = &mut self.transports[leg.transport] else { continue };
-            match leg.forward(moment, packet, transport, sink) {
+            match leg.forward(moment, (packet, noted.late), transport, sink) {
                 Ok(length) => self.counters.forwarded.add(length),
                 Err(reason) => self.drops.count(reason),
             }

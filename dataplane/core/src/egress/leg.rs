@@ -117,24 +117,36 @@ impl Leg {
         self.selector.current().map(|stream| self.gate.spatial().unwrap_or(stream))
     }
 
-    /// Forwards one packet of the track, or tells why not. Returns the sealed length.
+    /// Forwards one packet of the track, or tells why not; `late` if a later one of its stream came before.
+    /// Returns the sealed length.
     pub fn forward(
         &mut self,
         moment: Moment,
-        packet: &MediaPacket<'_>,
+        (packet, late): (&MediaPacket<'_>, bool),
         transport: &mut Transport,
         sink: &mut impl PacketSink,
     ) -> Result<usize, DropReason> {
         if !transport.ready {
             return Err(DropReason::LegNotReady);
         }
-        let cast = self.admit(moment, packet)?;
+        let cast = self.admit(moment, packet, late)?;
         self.emit(moment, packet, &cast, (transport, sink))
     }
 
-    fn admit(&mut self, moment: Moment, packet: &MediaPacket<'_>) -> Result<Cast, DropReason> {
+    fn admit(
+        &mut self,
+        moment: Moment,
+        packet: &MediaPacket<'_>,
+        late: bool,
+    ) -> Result<Cast, DropReason> {
         let meta = packet.meta;
         match self.selector.route(moment.now, meta, self.sequence.source())? {
+            Route::Begin(_) if late => {
+                // What follows it went by already, and would be missing for ever.
+                self.selector.hasten(moment.now, meta.stream);
+                self.attention = true;
+                Err(DropReason::SwitchNotStart)
+            }
             Route::Begin(joint) => self.begin(moment, packet, joint),
             Route::Continue => self.carry_on(moment, packet),
         }

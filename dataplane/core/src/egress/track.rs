@@ -8,6 +8,15 @@ use crate::media::{MediaKind, MediaPacket, TrackClock};
 /// Streams of a track: simulcast has at most three.
 pub const MAX_STREAMS: usize = 3;
 
+/// How a packet lies to what the track has shown before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Noted {
+    /// The first sign of its stream.
+    pub first: bool,
+    /// A later one of its stream has passed already.
+    pub late: bool,
+}
+
 /// One track with its legs on this lane.
 #[derive(Debug)]
 pub struct Track {
@@ -25,6 +34,8 @@ pub struct Track {
     pub wanted: u8,
     /// Streams that arrive.
     pub active: u8,
+    /// Newest packet of each stream: generation and number.
+    newest: [Option<(u8, u64)>; MAX_STREAMS],
     /// Payload for retransmissions, per stream.
     pub stores: [Option<Box<Store>>; MAX_STREAMS],
     kind: MediaKind,
@@ -41,13 +52,14 @@ impl Track {
             clock_rate: 0,
             wanted: 0,
             active: 0,
+            newest: [None; MAX_STREAMS],
             stores: [const { None }; MAX_STREAMS],
             kind,
         }
     }
 
-    /// Notes a packet of the track; true if it is the first sign of its stream.
-    pub fn note(&mut self, packet: &MediaPacket<'_>) -> bool {
+    /// Notes a packet of the track.
+    pub fn note(&mut self, packet: &MediaPacket<'_>) -> Noted {
         let meta = packet.meta;
         self.clock_rate = meta.clock_rate;
         let stream = usize::from(meta.stream);
@@ -62,7 +74,12 @@ impl Track {
                 self.keep(stream, packet);
             }
         }
-        first
+        let newest = self.newest.get_mut(stream).and_then(Option::as_mut);
+        let late = newest.is_some_and(|newest| newest.0 == meta.generation && meta.n < newest.1);
+        if let Some(newest) = self.newest.get_mut(stream).filter(|_| !late) {
+            *newest = Some((meta.generation, meta.n));
+        }
+        Noted { first, late }
     }
 
     /// A leg that may ask for packets again came: keep payload from now on.

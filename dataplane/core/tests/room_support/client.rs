@@ -205,7 +205,7 @@ impl Client {
     fn handle_rtcp(&mut self, now: Time, bytes: &[u8]) {
         let compound = Compound::parse(bytes).expect("our RTCP is well formed");
         let mut again: Vec<Vec<u8>> = Vec::new();
-        for packet in compound.iter() {
+        for packet in &compound {
             match packet.expect("our RTCP is well formed") {
                 Packet::SenderReport(report) => {
                     let ms = now.as_millis();

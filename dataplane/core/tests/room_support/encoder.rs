@@ -147,6 +147,12 @@ impl Encoder {
         }
     }
 
+    /// With or without three temporal layers.
+    pub fn layered(mut self, layered: bool) -> Self {
+        self.layered = layered;
+        self
+    }
+
     pub fn audio(mid: &str, ssrc: u32) -> Self {
         Self {
             mid: mid.into(),
@@ -255,7 +261,7 @@ fn packet(stream: &mut Stream, (mid, video): (&str, bool), content: &Content, t:
         timestamp: t,
         ssrc: stream.ssrc,
     };
-    let level = (!video).then_some(0x80 | 20);
+    let level = (!video).then_some(0x94);
     let mut packet = head(&fields, mid, (RID_ID, stream.rid.clone()), level);
     let start = packet.len();
     if video {

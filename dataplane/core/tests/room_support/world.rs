@@ -43,6 +43,18 @@ pub struct Rings {
     control_capacity: usize,
 }
 
+impl Rings {
+    /// How many media entries each ring takes from now on.
+    pub fn set_capacity(&mut self, capacity: usize) {
+        self.capacity = capacity;
+    }
+
+    /// How many control messages each ring takes from now on.
+    pub fn set_control_capacity(&mut self, capacity: usize) {
+        self.control_capacity = capacity;
+    }
+}
+
 impl Relays for Rings {
     fn media(&mut self, to: LaneId, packet: &MediaPacket<'_>) -> Result<(), DropReason> {
         let queue = &mut self.queues[usize::from(to.0)];
