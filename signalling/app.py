@@ -26,7 +26,7 @@ from signalling.addresses import Proxies
 from signalling.admission import Admission, Attempt, Authorizer
 from signalling.clients import PUBLISH_CODECS
 from signalling.edge import Edge
-from signalling.hub import Hub, HubSettings
+from signalling.hub import Hub, HubSettings, no_ice_servers
 from signalling.limits import API_RATE, JOIN_RATE, Rate
 from signalling.messages import IceServer, ServerFacts
 from signalling.page import Page
@@ -34,10 +34,6 @@ from signalling.ports import Gate, PeerPort, Rooms
 from signalling.room_service import SERVICE, RoomService
 from signalling.twirp import Twirp
 from signalling.websocket import SignalSockets, refusal
-
-
-def _no_ice_servers(_: PeerPort) -> Sequence[IceServer]:
-    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +46,7 @@ class SignallingDeps:
     entropy: Callable[[int], bytes]  # n random bytes, such as secrets.token_bytes
     server: ServerFacts = field(default_factory=ServerFacts)
     codecs: Sequence[str] = PUBLISH_CODECS
-    ice_servers: Callable[[PeerPort], Sequence[IceServer]] = _no_ice_servers
+    ice_servers: Callable[[PeerPort], Sequence[IceServer]] = no_ice_servers
     auto_create: bool = True
     room_defaults: RoomOptions = field(default_factory=RoomOptions)
     trusted_proxies: Collection[str] = ()

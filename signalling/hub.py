@@ -40,7 +40,8 @@ SIF_TRAILER_LENGTH: Final = 16  # random bytes that no encrypted frame ends with
 PROTOCOL_WITH_TRACK_UNPUBLISHED: Final = 7
 
 
-def _no_ice_servers(_: PeerPort) -> Sequence[IceServer]:
+def no_ice_servers(_: PeerPort) -> Sequence[IceServer]:
+    """Clients reach the server directly."""
     return ()
 
 
@@ -52,7 +53,7 @@ class HubSettings:
     entropy: Callable[[int], bytes]  # n random bytes
     server: ServerFacts = field(default_factory=ServerFacts)
     codecs: Sequence[str] = clients.PUBLISH_CODECS
-    ice_servers: Callable[[PeerPort], Sequence[IceServer]] = _no_ice_servers
+    ice_servers: Callable[[PeerPort], Sequence[IceServer]] = no_ice_servers
 
 
 class Hub:
