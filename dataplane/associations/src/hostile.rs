@@ -31,13 +31,16 @@ struct Rig {
 
 impl Rig {
     fn new() -> Self {
+        Self::with(Limits::default())
+    }
+
+    fn with(limits: Limits) -> Self {
         let options = Options {
             max_message_size: 4 * MAX_MESSAGE_BYTES,
             max_send_buffer_size: 64 << 20,
             per_stream_send_queue_limit: 64 << 20,
             ..Options::default()
         };
-        let limits = Limits::default();
         let now = Time::from_millis(100);
         let mut rig = Self {
             now,
@@ -218,6 +221,25 @@ fn a_message_on_a_channel_that_waits_for_its_ack_stands_for_the_ack() {
     assert!(matches!(rig.events[0], Event::ChannelOpened { stream: 1, .. }));
     assert!(matches!(rig.events[1], Event::Message { stream: 1, .. }));
     assert_eq!(rig.events.len(), 2);
+}
+
+#[test]
+fn a_reset_waits_for_the_messages_before_it() {
+    let mut rig = Rig::with(Limits { inbound_messages_per_second: 10, ..Limits::default() });
+    rig.open(0);
+    rig.run(100);
+    rig.events.clear();
+    for number in 0..40 {
+        rig.send(0, 53, &[number]);
+    }
+    rig.peer.reset_streams(&[StreamId(0)]).expect("connected");
+    rig.run(1_000);
+    assert!(rig.events.len() < 25, "the allowance holds messages back");
+    rig.run(9_000);
+    let messages = rig.events.iter().filter(|event| matches!(event, Event::Message { .. }));
+    assert_eq!(messages.count(), 40);
+    assert!(matches!(rig.events.last(), Some(Event::ChannelClosed { stream: 0, .. })));
+    assert_eq!(rig.refused(Refusal::ChannelUnknown), 0);
 }
 
 #[test]

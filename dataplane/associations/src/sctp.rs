@@ -187,7 +187,7 @@ impl Sctp {
     /// packets go to `send`.
     pub fn pump(&mut self, now: Time, outputs: &mut Outputs, send: &mut dyn FnMut(&[u8])) {
         self.set_time(now);
-        while self.follow_events(outputs, send) {}
+        self.follow_events(outputs, send);
         loop {
             self.read(now, outputs);
             self.follow_resets(outputs);
@@ -203,37 +203,43 @@ impl Sctp {
         self.socket.advance_time(SocketTime::zero() + now.since(self.started));
     }
 
-    /// Takes the library's events, and says whether there were any.
+    /// Takes the library's events, and says whether any of them makes something else possible.
     fn follow_events(&mut self, outputs: &mut Outputs, send: &mut dyn FnMut(&[u8])) -> bool {
-        let mut any = false;
+        let mut changed = false;
         while let Some(event) = self.socket.poll_event() {
-            any = true;
             match event {
                 SocketEvent::SendPacket(packet) => send(&packet),
-                SocketEvent::OnConnected() => self.connected(outputs),
-                SocketEvent::OnConnectionRestarted() => self.forget_all(outputs),
-                SocketEvent::OnClosed() | SocketEvent::OnAborted(..) => {
-                    self.connected = false;
-                    self.forget_all(outputs);
-                }
-                SocketEvent::OnIncomingStreamReset(streams) if streams.is_empty() => {
-                    self.resets.extend(self.channels.keys());
-                }
-                SocketEvent::OnIncomingStreamReset(streams) => {
-                    // Only streams with a channel matter: a peer cannot make this list grow.
-                    let known = streams.iter().map(|stream| stream.0);
-                    self.resets.extend(known.filter(|id| self.channels.contains_key(id)));
-                }
-                SocketEvent::OnStreamsResetPerformed(streams)
-                | SocketEvent::OnStreamsResetFailed(streams) => {
-                    for stream in streams {
-                        self.reset_answered(stream.0, outputs);
-                    }
-                }
-                _ => {}
+                event => changed |= self.follow_event(event, outputs),
             }
         }
-        any
+        changed
+    }
+
+    fn follow_event(&mut self, event: SocketEvent, outputs: &mut Outputs) -> bool {
+        match event {
+            SocketEvent::OnConnected() => self.connected(outputs),
+            SocketEvent::OnConnectionRestarted() => self.forget_all(outputs),
+            SocketEvent::OnClosed() | SocketEvent::OnAborted(..) => {
+                self.connected = false;
+                self.forget_all(outputs);
+            }
+            SocketEvent::OnIncomingStreamReset(streams) if streams.is_empty() => {
+                self.resets.extend(self.channels.keys());
+            }
+            SocketEvent::OnIncomingStreamReset(streams) => {
+                // Only streams with a channel matter: a peer cannot make this list grow.
+                let known = streams.iter().map(|stream| stream.0);
+                self.resets.extend(known.filter(|id| self.channels.contains_key(id)));
+            }
+            SocketEvent::OnStreamsResetPerformed(streams)
+            | SocketEvent::OnStreamsResetFailed(streams) => {
+                for stream in streams {
+                    self.reset_answered(stream.0, outputs);
+                }
+            }
+            _ => return false,
+        }
+        true
     }
 
     fn connected(&mut self, outputs: &mut Outputs) {

@@ -73,6 +73,18 @@ fn channels_asked_for_before_the_handshake_open_after_it_with_what_was_sent_mean
 }
 
 #[test]
+fn an_unordered_channel_keeps_order_until_its_open_is_acknowledged() {
+    let mut pair = Pair::connected();
+    // The datagram with the OPEN is lost: what follows must not be delivered before its repetition.
+    pair.link_mut(true).loss = Loss::Trace([true].into());
+    pair.command_a(open(Some(0), parameters("unordered", false, None)));
+    pair.command_a(send(0, b"behind the open"));
+    pair.run(10 * SECOND);
+    assert_eq!(pair.b.messages(0), [b"behind the open"]);
+    assert_eq!(pair.b.refusals(), vec![]);
+}
+
+#[test]
 fn negotiated_channels_need_no_words() {
     let mut pair = Pair::connected();
     for stream in [100, 101, 102] {
