@@ -16,7 +16,9 @@ PACKAGES = (
     "compliance",
     "sfu",
     "signalling",
+    "sidecar",
     "server",
+    "verifier",
     "benchmarks",
     "scripts",
 )
