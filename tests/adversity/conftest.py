@@ -64,7 +64,7 @@ class Call:
 
 
 def drops(server: Server, reason: str) -> int:
-    with urllib.request.urlopen(f"{server.url}/metrics") as page:  # noqa: S310 - our own server
+    with urllib.request.urlopen(f"{server.url}/metrics") as page:
         text = page.read().decode()
     found = re.findall(rf'conclave_drops_total{{lane="\d+",reason="{reason}"}} ([\d.e+]+)', text)
     assert found, f"no counter for {reason}"
