@@ -325,7 +325,10 @@ mod tests {
         /// plain text but handshake and change of cipher.
         #[test]
         fn any_bytes_leave_whole_records_only(
-            parts in prop::collection::vec((any::<u8>(), 0u16..3, prop::collection::vec(any::<u8>(), 0..60)), 0..6),
+            parts in prop::collection::vec(
+                (any::<u8>(), 0u16..3, prop::collection::vec(any::<u8>(), 0..60)),
+                0..6,
+            ),
             junk in prop::collection::vec(any::<u8>(), 0..40),
             server in any::<bool>(),
         ) {
