@@ -38,7 +38,7 @@ $(CACHE)/venv-dev: requirements-dev.txt $(CACHE)/venv
 	@touch $@
 
 $(CACHE)/native: $(RUST_SOURCES) pyproject.toml $(CACHE)/venv
-	$(BIN)/maturin develop --release --locked --quiet
+	PIP_QUIET=1 $(BIN)/maturin develop --release --locked --quiet
 	@touch $@
 
 web/node_modules/.package-lock.json: web/package-lock.json | $(CACHE)/build-tools
@@ -104,6 +104,7 @@ fuzz-short: $(CACHE)/venv-dev
 .PHONY: bench
 bench: build $(CACHE)/venv-dev ## Measure forwarding cost and latency, join time
 	cd dataplane && cargo run --locked --release --quiet -p conclave-loadgen -- --out ../benchmarks/forwarding/results.json
+	$(BIN)/python -m benchmarks.forwarding.render
 	$(BIN)/python -m benchmarks.join
 
 # -- documents ------------------------------------------------------------------------------------
