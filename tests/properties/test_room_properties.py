@@ -144,10 +144,11 @@ class Rooms(RuleBasedStateMachine):
             assert len(set(mids)) == len(mids)
 
     def teardown(self) -> None:
-        """Once everybody negotiates until nothing is asked for, everybody has what it wants and nothing else."""
+        """Everybody resumes and negotiates until nothing is asked for: all have what they want and no more."""
         for member in self.members.values():
-            if not member.peer.single_connection:
-                member.peer.restart_ice()
+            member.peer.restart_ice()
+            if member.peer.single_connection:
+                member.offer()
         for _ in range(ROUNDS):
             if not self._settle_round():
                 break
