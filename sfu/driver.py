@@ -63,7 +63,12 @@ class Driver:
     def _turn(self) -> None:
         """Once per loop turn: events out, commands down, the next timer set."""
         self._flush = None
-        self._engine.flush()
+        try:
+            self._engine.flush()
+        finally:
+            self._set_timer()
+
+    def _set_timer(self) -> None:
         due = self._engine.next_timeout()
         if due == self._due:
             return

@@ -145,6 +145,8 @@ class Engine:
                 self._listener(event)
         finally:
             self._delivering = False
+            if self._events:  # the listener failed: what is left goes out in the next turn
+                self._pending()
         self._context.plane.flush()
 
     def next_timeout(self) -> float | None:

@@ -348,3 +348,23 @@ def test_a_failed_peer_negotiates_no_more() -> None:
     alice.peer.set_muted(camera.sid, True)
     world.advance(10)
     assert world.engine.refusals == {}
+
+
+def test_a_failing_listener_loses_no_further_event() -> None:
+    world = World()
+    woken: list[bool] = []
+    heard: list[object] = []
+
+    def fail_once(event: object) -> None:
+        heard.append(event)
+        if len(heard) == 1:
+            raise ValueError("listener")
+
+    world.engine.listen(fail_once)
+    world.join("alice")
+    world.engine.on_pending(lambda: woken.append(True))
+    with pytest.raises(ValueError, match="listener"):
+        world.engine.flush()
+    assert woken == [True]
+    world.engine.flush()
+    assert [type(event) for event in heard] == [RoomStarted, PeerJoined, PeerUpdated, PeerActive]
