@@ -18,6 +18,8 @@ mod sequence;
 mod store;
 #[cfg(test)]
 pub(crate) mod test_support;
+#[cfg(test)]
+mod tests;
 mod timeline;
 mod track;
 mod transport;

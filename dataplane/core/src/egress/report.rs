@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::leg::Leg;
+use super::timeline::ticks;
 use super::transport::{Moment, Transport};
 use crate::drop::DropReason;
 use crate::media::{MediaKind, TrackClock};
@@ -20,6 +21,10 @@ const AUDIO_INTERVAL: Duration = Duration::from_secs(3);
 
 /// How soon to try again while the publisher's clock is not known.
 const RETRY: Duration = Duration::from_millis(200);
+
+/// How far the last packet may be ahead of the publisher's clock as we know it: rounding, and the error of
+/// the estimate. A clock further behind belongs to another life of the publisher.
+const SLACK: Duration = Duration::from_millis(10);
 
 /// A round trip longer than this is a mistake in the receiver's arithmetic.
 const MAX_RTT: Duration = Duration::from_secs(10);
@@ -134,9 +139,10 @@ impl Leg {
     /// What the leg's RTP clock shows now; `None` where the publisher's clock is not known to reach it.
     fn rtp_at(&self, moment: Moment, clock: &TrackClock, clock_rate: u32) -> Option<u32> {
         let elapsed = moment.ntp.wrapping_sub(clock.ntp) as i64;
-        let ticks = (i128::from(elapsed) * i128::from(clock_rate)) >> 32;
-        let now = self.times.on_line(clock.rtp.wrapping_add_signed(ticks as i64))?;
-        (now.wrapping_sub(self.times.last()) as i64 >= 0).then_some(now as u32)
+        let since = (i128::from(elapsed) * i128::from(clock_rate)) >> 32;
+        let now = self.times.on_line(clock.rtp.wrapping_add_signed(since as i64))?;
+        let ahead = now.wrapping_sub(self.times.last()) as i64;
+        (ahead >= -(ticks(SLACK, clock_rate) as i64)).then_some(now as u32)
     }
 
     /// The receiver's report about this leg; returns the round trip if it proves one.

@@ -77,7 +77,8 @@ pub struct Stream {
     tl0: u8,
     key_idx: u8,
     frame: u32,
-    per_frame: u8,
+    /// Packets of an ordinary frame; a key frame has three times as many.
+    pub per_frame: u8,
     kept: BTreeMap<u16, Vec<u8>>,
 }
 
@@ -274,7 +275,9 @@ fn packet(stream: &mut Stream, (mid, video): (&str, bool), content: &Content, t:
         packet.push(u8::from(!content.key));
     }
     packet.extend(content.bytes());
-    let fill = if video { 900 + u32::from(content.index % 2) } else { 80 };
+    // A frame is cut about equally, the longer parts last.
+    let long = u32::from(content.index >= content.count / 2);
+    let fill = if video { 900 + long } else { 80 };
     packet.extend((0..fill).map(|byte| (byte ^ content.frame) as u8));
     stream.octets = stream.octets.wrapping_add((packet.len() - start) as u32);
     stream.packets += 1;
