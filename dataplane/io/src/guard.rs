@@ -12,9 +12,32 @@ pub fn guard<T>(item: impl FnOnce() -> T) -> Result<T, Panicked> {
     catch_unwind(AssertUnwindSafe(item)).map_err(|_| Panicked)
 }
 
+/// Handles something that one peer caused; a panic discards the peer. Returns how many panics there were.
+pub fn contain<T>(
+    target: &mut T,
+    handle: impl FnOnce(&mut T),
+    discard: impl FnOnce(&mut T),
+) -> u64 {
+    if guard(|| handle(target)).is_ok() {
+        return 0;
+    }
+    1 + u64::from(guard(|| discard(target)).is_err())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_panic_discards_the_peer_and_is_counted_even_if_discarding_panics() {
+        let mut peers = vec!["guilty"];
+        assert_eq!(contain(&mut peers, |peers| peers.push("innocent"), Vec::clear), 0);
+        let bug = |_: &mut Vec<_>| panic!("a bug, on purpose");
+        assert_eq!(contain(&mut peers, bug, |peers| peers.retain(|&peer| peer != "guilty")), 1);
+        assert_eq!(peers, ["innocent"]);
+        assert_eq!(contain(&mut peers, bug, bug), 2);
+        assert_eq!(peers, ["innocent"]);
+    }
 
     #[test]
     fn a_panic_becomes_an_error() {

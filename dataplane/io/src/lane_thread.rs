@@ -18,10 +18,11 @@ use conclave_core::time::Time;
 use rtrb::Consumer;
 
 use crate::clock::{Arrivals, Clock};
+use crate::delivery::{deliver_events, deliver_messages};
 use crate::doorbell::Doorbell;
-use crate::guard::{guard, Panicked};
+use crate::guard::{contain, guard, Panicked};
 use crate::histogram::Histogram;
-use crate::outlet::{Outlet, Worth};
+use crate::outlet::Outlet;
 use crate::plane::MAX_ADDRESSES;
 use crate::receive::{Receiver, SLOTS};
 use crate::relay::{RelayExits, RelayIn, Relayed};
@@ -190,10 +191,10 @@ impl LaneThread {
         if let Some(overflow) = message.overflow {
             self.kernel_drops[socket] = overflow;
         }
-        let Some(peer) = message.peer else { return drops.count(DropReason::DemuxUnknown) };
-        if message.truncated {
-            return drops.count(DropReason::DatagramTruncated);
-        }
+        let peer = match message.source() {
+            Ok(peer) => peer,
+            Err(reason) => return drops.count(reason),
+        };
         let path = Path { socket: socket as u8, peer };
         let (now, arrival) = (arrivals.now(), arrivals.at(message.stamp));
         for datagram in message.segments() {
@@ -201,13 +202,12 @@ impl LaneThread {
                 flush(lane, senders, unsent, latency, parts.clock);
             }
             let before = lane.outbox().len();
-            let exits = &mut parts.exits;
-            let handled = guard(|| lane.handle_datagram(now, arrival, path, datagram, exits));
-            if handled == Err(Panicked) {
-                drops.count(DropReason::Panicked);
-                let discarded = guard(|| lane.discard(now, path, exits));
-                drops.add(DropReason::Panicked, u64::from(discarded.is_err()));
-            }
+            let panics = contain(
+                &mut (&mut *lane, &mut parts.exits),
+                |(lane, exits)| lane.handle_datagram(now, arrival, path, datagram, *exits),
+                |(lane, exits)| lane.discard(now, path, *exits),
+            );
+            drops.add(DropReason::Panicked, panics);
             note_unsent(unsent, arrival, lane.outbox().len() != before);
         }
     }
@@ -296,23 +296,8 @@ impl LaneThread {
     fn deliver(&mut self) {
         let Self { lane, parts, drops, .. } = self;
         let outputs = lane.outputs();
-        for event in outputs.events.drain(..) {
-            // The next report of levels replaces this one; everything else is told once.
-            let levels = matches!(event, Event::AudioLevels(_));
-            if parts.events.push(event, if levels { Worth::Shed } else { Worth::Keep }).is_err() {
-                drops.count(DropReason::EventQueueFull);
-            }
-        }
-        for message in outputs.associations.drain(..) {
-            // DTLS repeats its datagrams by itself (RFC 6347 section 4.2.4).
-            let datagram = matches!(message, ToAssociation::Datagram { .. });
-            let worth = if datagram { Worth::Shed } else { Worth::Keep };
-            if parts.to_associations.push(message, worth).is_err() {
-                drops.count(DropReason::AssociationQueueFull);
-            }
-        }
-        parts.events.flush();
-        parts.to_associations.flush();
+        deliver_events(&mut outputs.events, &mut parts.events, drops);
+        deliver_messages(&mut outputs.associations, &mut parts.to_associations, drops);
         parts.exits.flush();
     }
 

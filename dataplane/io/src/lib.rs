@@ -8,6 +8,7 @@
 pub mod address;
 pub mod associations_thread;
 pub mod clock;
+pub mod delivery;
 pub mod directory;
 pub mod doorbell;
 pub mod entropy;

@@ -157,6 +157,13 @@ impl Plane {
         push(&mut self.associations.commands, &self.associations.starved);
     }
 
+    /// Whether the threads have been handed every command. While they have not, the descriptor becomes
+    /// readable as soon as there is room for more, and [`Plane::drain`] moves it on.
+    pub fn is_flushed(&self) -> bool {
+        let lanes = self.lanes.iter().any(|lane| lane.commands.has_backlog());
+        !lanes && !self.associations.commands.has_backlog()
+    }
+
     /// Up to `limit` events; the descriptor stays readable if there are more.
     pub fn drain(&mut self, limit: usize) -> Vec<Event> {
         self.bell.silence();

@@ -7,6 +7,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
 
+use conclave_core::drop::DropReason;
+
 use crate::address::RawAddress;
 
 /// Messages per system call.
@@ -55,6 +57,14 @@ pub struct Message<'a> {
 }
 
 impl<'a> Message<'a> {
+    /// Who sent it, if it can be used at all.
+    pub fn source(&self) -> Result<SocketAddr, DropReason> {
+        if self.truncated {
+            return Err(DropReason::DatagramTruncated);
+        }
+        self.peer.ok_or(DropReason::DemuxUnknown)
+    }
+
     /// Its datagrams in order. An empty datagram is one empty segment.
     pub fn segments(self) -> impl Iterator<Item = &'a mut [u8]> {
         let Self { segment, bytes, .. } = self;
@@ -227,17 +237,25 @@ mod tests {
         assert_eq!(receiver.receive(local.as_raw_fd()).unwrap(), 0);
     }
 
+    fn message(bytes: &mut [u8], segment: usize) -> Message<'_> {
+        let (peer, stamp, overflow) = (None, None, None);
+        Message { peer, stamp, overflow, truncated: false, segment, bytes }
+    }
+
+    #[test]
+    fn a_message_that_was_cut_or_has_no_known_sender_is_refused_by_name() {
+        let mut message = message(&mut [], 1);
+        assert_eq!(message.source(), Err(DropReason::DemuxUnknown));
+        message.peer = Some("192.0.2.1:5".parse().unwrap());
+        assert_eq!(message.source(), Ok("192.0.2.1:5".parse().unwrap()));
+        message.truncated = true;
+        assert_eq!(message.source(), Err(DropReason::DatagramTruncated));
+    }
+
     #[test]
     fn a_train_is_split_at_its_segment_size() {
         let mut bytes: Vec<u8> = (0..25).collect();
-        let message = Message {
-            peer: None,
-            stamp: None,
-            overflow: None,
-            truncated: false,
-            segment: 10,
-            bytes: &mut bytes,
-        };
+        let message = message(&mut bytes, 10);
         let lengths: Vec<_> = message.segments().map(|bytes| bytes.len()).collect();
         assert_eq!(lengths, [10, 10, 5]);
     }
@@ -245,14 +263,7 @@ mod tests {
     #[test]
     fn control_messages_are_read_and_nonsense_among_them_is_passed_over() {
         let mut bytes = vec![0; 40];
-        let mut message = Message {
-            peer: None,
-            stamp: None,
-            overflow: None,
-            truncated: false,
-            segment: 40,
-            bytes: &mut bytes,
-        };
+        let mut message = message(&mut bytes, 40);
         let mut control = Vec::new();
         let mut put = |level: i32, kind: i32, data: &[u8]| {
             control.extend((16 + data.len()).to_ne_bytes());

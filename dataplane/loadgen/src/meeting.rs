@@ -13,6 +13,7 @@ use conclave_io::clock::Clock;
 use conclave_io::error::PlaneError;
 use conclave_io::plane::{Plane, PlaneConfig};
 use conclave_io::socket::Buffers;
+use conclave_io::wait::Waiter;
 
 use crate::client::{connect, Client};
 use crate::identity::Identity;
@@ -28,6 +29,12 @@ pub const TRANSPORT_CC_ID: u8 = 3;
 /// RFC 6464.
 pub const AUDIO_LEVEL_ID: u8 = 1;
 const MID_ID: u8 = 4;
+
+/// How long a lane may take to make room for commands.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Wakes until the commands of the largest scenario are with the lanes, with a wide margin.
+const MAX_WAKES: usize = 10_000;
 
 const EXTENSIONS: [(u8, Extension); 3] = [
     (AUDIO_LEVEL_ID, Extension::AudioLevel),
@@ -65,11 +72,12 @@ impl Meeting {
             invite(&mut plane, id, lane, &crowd).map_err(io::Error::other)?;
             people.push(Client::new(id, addresses[usize::from(lane.0)][0])?);
         }
-        plane.flush();
+        hand_over(&mut plane)?;
         connect(&mut people, &crowd, &server.fingerprint(), clock)?;
         let subscribers = people.split_off(scenario.all_publishers() as usize);
         let mut meeting = Self { plane, publishers: people, subscribers, clock };
         meeting.furnish(scenario).map_err(io::Error::other)?;
+        hand_over(&mut meeting.plane)?;
         Ok(meeting)
     }
 
@@ -104,10 +112,23 @@ impl Meeting {
                 let target = Some(LayerTarget { spatial: 0, temporal: 3 });
                 self.plane.command(Command::SetLeg { leg: LegId(leg), target })?;
             }
-            self.plane.flush();
         }
         Ok(())
     }
+}
+
+/// Waits until the lanes have taken every command, as an event loop would: woken when there is room.
+fn hand_over(plane: &mut Plane) -> io::Result<()> {
+    plane.flush();
+    let mut waiter = Waiter::new(&[plane.fd()]);
+    for _ in 0..MAX_WAKES {
+        if plane.is_flushed() {
+            return Ok(());
+        }
+        waiter.wait(Some(PATIENCE))?;
+        plane.drain(1_024);
+    }
+    Err(io::ErrorKind::TimedOut.into())
 }
 
 fn identity() -> io::Result<Identity> {
