@@ -5,7 +5,7 @@
 
 import { EMPTY_CHAT, receiveMessage, setChatOpen, type Chat, type ChatMessage } from './chat';
 import type { Ending } from './ending';
-import { announceChanges, dismiss, NO_NOTICES, notify, type Notices } from './notices';
+import { announceChanges, dismiss, dismissChat, NO_NOTICES, notify, type Notices } from './notices';
 import { EMPTY_ORDER, reorder, type Ordering } from './order';
 import { mergePeople, peopleChanges, type Person } from './people';
 import type { Trouble } from './trouble';
@@ -130,7 +130,7 @@ type ViewAction = Extract<Action, { type: 'panel' | 'dialog' | 'page' | 'pin' | 
 function onView(meeting: Meeting, action: ViewAction): Meeting {
   switch (action.type) {
     case 'panel':
-      return { ...meeting, panel: action.panel, chat: setChatOpen(meeting.chat, action.panel === 'chat') };
+      return onPanel(meeting, action.panel);
     case 'dialog':
       return { ...meeting, dialog: action.dialog };
     case 'page':
@@ -142,6 +142,12 @@ function onView(meeting: Meeting, action: ViewAction): Meeting {
     case 'trouble':
       return { ...meeting, trouble: action.trouble };
   }
+}
+
+function onPanel(meeting: Meeting, panel: Panel): Meeting {
+  const open = panel === 'chat';
+  const notices = open ? dismissChat(meeting.notices) : meeting.notices;
+  return { ...meeting, panel, notices, chat: setChatOpen(meeting.chat, open) };
 }
 
 function onPhase(meeting: Meeting, phase: Exclude<Phase, 'ended'>): Meeting {
@@ -186,7 +192,7 @@ function onMessage(meeting: Meeting, message: ChatMessage): Meeting {
   const chat = receiveMessage(meeting.chat, message);
   if (chat === meeting.chat || message.isSelf) return { ...meeting, chat };
   const text = `${message.name}: ${message.text.slice(0, 160)}`;
-  return { ...meeting, chat, notices: notify(meeting.notices, text, meeting.chat.open) };
+  return { ...meeting, chat, notices: notify(meeting.notices, text, meeting.chat.open, 'chat') };
 }
 
 function onCapacity(meeting: Meeting, capacity: number): Meeting {

@@ -11,6 +11,7 @@ export interface Notice {
   readonly text: string;
   /** `quiet` notices are only read out: on screen the tiles already show them. */
   readonly quiet: boolean;
+  readonly about: 'meeting' | 'chat';
 }
 
 export interface Notices {
@@ -25,14 +26,19 @@ const MAX_PEOPLE_FOR_MUTE_NEWS = 8;
 
 export const NO_NOTICES: Notices = { list: [], nextId: 1 };
 
-export function notify(notices: Notices, text: string, quiet = false): Notices {
-  const notice = { id: notices.nextId, text, quiet };
+export function notify(notices: Notices, text: string, quiet = false, about: Notice['about'] = 'meeting'): Notices {
+  const notice: Notice = { id: notices.nextId, text, quiet, about };
   return { list: [...notices.list, notice].slice(-MAX_NOTICES), nextId: notices.nextId + 1 };
 }
 
 export function dismiss(notices: Notices, id: number): Notices {
   const list = notices.list.filter((notice) => notice.id !== id);
   return list.length === notices.list.length ? notices : { ...notices, list };
+}
+
+/** Takes the chat's news away: the chat itself shows it now. */
+export function dismissChat(notices: Notices): Notices {
+  return { ...notices, list: notices.list.filter((notice) => notice.about !== 'chat') };
 }
 
 /** News from changes of the people; everything one update brings of a kind becomes one sentence. */

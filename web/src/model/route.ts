@@ -10,13 +10,15 @@ export interface Route {
   readonly token: string;
 }
 
-/** The longest room or display name the server accepts, in characters. */
-export const MAX_NAME_LENGTH = 256;
+/** Characters of a display name: what fits on a tile; the server refuses longer ones. */
+export const MAX_NAME_LENGTH = 64;
+/** Characters of a room's name; the server refuses longer ones. */
+export const MAX_ROOM_LENGTH = 128;
 
 export function parseRoute(path: string, fragment: string): Route {
   const match = /\/meet\/([^/]+)\/?$/.exec(path);
   return {
-    room: cleanName(decode(match?.[1] ?? '')),
+    room: cleanName(decode(match?.[1] ?? ''), MAX_ROOM_LENGTH),
     token: new URLSearchParams(fragment.replace(/^#/, '')).get('token')?.trim() ?? '',
   };
 }
@@ -27,9 +29,9 @@ export function roomPath(room: string): string {
 }
 
 /** Control characters out, white space collapsed, length bounded. */
-export function cleanName(text: string): string {
+export function cleanName(text: string, length = MAX_NAME_LENGTH): string {
   const printable = text.replace(/\p{Cc}+/gu, ' ');
-  return Array.from(printable.replace(/\s+/g, ' ').trim()).slice(0, MAX_NAME_LENGTH).join('');
+  return Array.from(printable.replace(/\s+/g, ' ').trim()).slice(0, length).join('');
 }
 
 function decode(text: string): string {

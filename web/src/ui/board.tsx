@@ -10,6 +10,7 @@ import { useMeetingPort } from '../ports';
 import { runCommand } from './commands';
 import { useSize } from './hooks';
 import { Icon } from './icon';
+import { Notices } from './notices';
 import { Tile } from './tile';
 
 export function Board({ meeting }: { readonly meeting: Meeting }): JSX.Element {
@@ -33,6 +34,7 @@ export function Board({ meeting }: { readonly meeting: Meeting }): JSX.Element {
           </ul>
         )}
         {alone && <Alone />}
+        <Notices notices={meeting.notices} />
       </div>
       {board.pages > 1 && <Pager board={board} />}
     </div>

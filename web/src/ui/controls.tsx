@@ -38,7 +38,7 @@ export function Controls({ meeting }: { readonly meeting: Meeting }): JSX.Elemen
           active={panel === 'people'}
         />
         <Control id="settings" icon="settings" label="Choose devices" caption="Devices" command="open_settings" />
-        <Control id="help" icon="help" label="Keyboard shortcuts" caption="Keys" command="open_help" minor />
+        <Control id="help" icon="help" label="Keyboard shortcuts" caption="Shortcuts" command="open_help" minor />
         <span class="controls-gap" aria-hidden="true" />
         <button type="button" class="control leave" data-control="leave" onClick={() => void port.leave()}>
           <Icon name="leave" />
@@ -68,14 +68,15 @@ interface DeviceProps {
 function DeviceControl({ device, state, allowed, command }: DeviceProps): JSX.Element {
   const on = state === 'on';
   const icon: IconName = on ? device : `${device}_off`;
-  const name = device === 'microphone' ? 'Microphone' : 'Camera';
-  const label = allowed ? `Turn ${device} ${on ? 'off' : 'on'}` : `${name} not allowed in this meeting`;
+  const caption = device === 'microphone' ? 'Mic' : 'Camera';
+  // The words one sees are part of the words one hears, so that voice control finds the button by either.
+  const label = allowed ? `Turn ${caption.toLowerCase()} ${on ? 'off' : 'on'}` : `${caption}: not allowed in this meeting`;
   return (
     <Control
       id={device}
       icon={icon}
       label={label}
-      caption={device === 'microphone' ? 'Mic' : 'Camera'}
+      caption={caption}
       command={command}
       state={state}
       disabled={!allowed}
@@ -89,7 +90,7 @@ function ShareControl({ state, allowed }: { readonly state: Toggle; readonly all
     <Control
       id="share"
       icon="screen"
-      label={allowed ? label : 'Screen sharing not allowed in this meeting'}
+      label={allowed ? label : 'Share: not allowed in this meeting'}
       caption={state === 'on' ? 'Stop' : 'Share'}
       command="toggle_share"
       active={state === 'on'}
@@ -134,7 +135,7 @@ function Control(props: ControlProps): JSX.Element {
     >
       <Icon name={icon} />
       <span class="control-caption">{caption}</span>
-      {count && <span class="count">{count}</span>}
+      {count && <span class="count" data-count={count} />}
     </button>
   );
 }

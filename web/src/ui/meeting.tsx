@@ -15,7 +15,7 @@ import { Controls } from './controls';
 import { HelpDialog } from './help-dialog';
 import { useFocusOnMount, useTitle } from './hooks';
 import { Icon } from './icon';
-import { NetworkBanner, Notices } from './notices';
+import { NetworkBanner } from './notices';
 import { PeoplePanel } from './people-panel';
 import { runCommand } from './commands';
 import { SettingsDialog } from './settings-dialog';
@@ -40,7 +40,6 @@ export function MeetingScreen({ shortcuts, onShortcuts }: Props): JSX.Element {
         <NetworkBanner meeting={meeting} />
         <Interruptions meeting={meeting} />
         <Board meeting={meeting} />
-        <Notices notices={meeting.notices} />
       </main>
       {meeting.panel === 'chat' && <ChatPanel chat={meeting.chat} mayChat={meeting.own.mayChat} />}
       {meeting.panel === 'people' && <PeoplePanel people={meeting.people} />}

@@ -88,6 +88,7 @@ describe('the chat', () => {
     expect(loudNews(meeting)).toEqual(['Ana: hello', 'Ana: hello']);
     const opened = reduceMeeting(meeting, { type: 'panel', panel: 'chat' });
     expect(opened.chat.unread).toBe(0);
+    expect(news(opened)).toEqual([]);
     expect(reduceMeeting(opened, { type: 'message', message: message('3') }).chat.unread).toBe(0);
   });
 
