@@ -7,7 +7,20 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).resolve().parents[3] / "scripts" / "prerequisites"
-PRESENT = ("bash", "grep", "head", "sort", "printf", "id", "dirname", "cc", "g++", "make", "git")
+PRESENT = (
+    "bash",
+    "grep",
+    "head",
+    "sort",
+    "printf",
+    "id",
+    "dirname",
+    "cc",
+    "g++",
+    "make",
+    "cmake",
+    "git",
+)
 
 
 @pytest.fixture
