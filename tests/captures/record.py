@@ -18,7 +18,7 @@ from playwright.async_api import Page, async_playwright
 from tests.interop.conftest import CHROMIUM_FLAGS, serve_pages
 
 HERE = Path(__file__).parent
-PACKETS = 250  # a key frame, several deltas of every layer, and sound between them
+PACKETS = 450  # a key frame, padding of the first probes, deltas of every layer, sound between them
 SECONDS = 12
 OFFER = """async ([codec, mode]) => {
   const pc = new RTCPeerConnection();
@@ -31,6 +31,8 @@ OFFER = """async ([codec, mode]) => {
   const all = RTCRtpSender.getCapabilities('video').codecs;
   const wanted = all.filter((c) => c.mimeType.toLowerCase() === `video/${codec}`);
   video.setCodecPreferences([...wanted, ...all.filter((c) => !wanted.includes(c))]);
+  video.setHeaderExtensionsToNegotiate(video.getHeaderExtensionsToNegotiate().map((extension) =>
+    extension.uri.includes('dependency-descriptor') ? { ...extension, direction: 'sendrecv' } : extension));
   await pc.setLocalDescription(await pc.createOffer());
   await new Promise((resolve) => {
     if (pc.iceGatheringState === 'complete') resolve();

@@ -85,6 +85,13 @@ impl FrameReader {
         Ok(facts)
     }
 
+    /// Takes note of a packet without payload: what follows it still follows the frame before.
+    pub fn skip(&mut self, n: u64) {
+        if let Some(previous) = self.previous.as_mut().filter(|previous| n == previous.n + 1) {
+            previous.n = n;
+        }
+    }
+
     /// The layers and frame limits of the descriptor replace those of the payload; the payload's numbers
     /// stay, because a leg without the descriptor needs them.
     fn overrule(&mut self, dependency: &Dependency, facts: &mut FrameFacts) {
@@ -201,6 +208,25 @@ mod tests {
             let input = FrameInput { codec: self.codec, n, t, marker, payload, descriptor: &[] };
             self.reader.read(&input).unwrap()
         }
+    }
+
+    #[test]
+    fn a_frame_after_padding_still_starts_with_its_first_packet() {
+        let mut feed = Feed::new(Codec::H264);
+        feed.read(1, 100, true, &[0x41, 0x9a]);
+        feed.reader.skip(2);
+        feed.reader.skip(3);
+        assert!(feed.read(4, 200, true, &[0x41, 0x9a]).start);
+        feed.reader.skip(6);
+        assert!(!feed.read(7, 300, true, &[0x41, 0x9a]).start, "something before it is missing");
+    }
+
+    #[test]
+    fn padding_inside_a_frame_does_not_end_it() {
+        let mut feed = Feed::new(Codec::H264);
+        feed.read(1, 100, false, &[0x41, 0x9a]);
+        feed.reader.skip(2);
+        assert!(!feed.read(3, 100, true, &[0x41, 0x9a]).start);
     }
 
     #[test]

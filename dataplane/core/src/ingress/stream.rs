@@ -198,7 +198,9 @@ impl Stream {
         }
         self.clock_rate = setting.codec.clock_rate;
         let mut placed = Placed { n, t, frame: NO_FRAME, restarted, changed: false };
-        if !incoming.header.payload.is_empty() {
+        if incoming.header.payload.is_empty() {
+            self.frames.skip(n);
+        } else {
             placed.frame = self.read_frame(incoming, setting, n, t)?;
             placed.changed = self.observe(incoming, setting, &placed);
         }
