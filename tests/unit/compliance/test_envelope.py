@@ -20,7 +20,7 @@ from compliance.envelope import (
     parse_time,
     peek,
 )
-from compliance.events import CustomRecorded, Event, RoomChanged
+from compliance.events import Event, ParticipantUpdated
 from tests.support.audit import ONE_OF_EACH, SYSTEM, record, records
 
 ENTRY = encode(record(ONE_OF_EACH[7]))
@@ -113,17 +113,16 @@ def test_whatever_is_not_known_is_refused(entry: bytes) -> None:
     refused(entry)
 
 
-def test_entries_are_bounded_both_ways() -> None:
-    long = RoomChanged(
-        actor=SYSTEM,
-        facts=tuple("x" * 128 for _ in range(64)),
-        extra={f"f{n}": "y" * 128 for n in range(32)},
+def test_the_longest_event_fits_into_an_entry() -> None:
+    many = tuple(f"{n:0128}" for n in range(64))
+    extra = {f"{n:0128}": "y" * 128 for n in range(32)}
+    longest = ParticipantUpdated(
+        actor=SYSTEM, facts=many, granted=many, withdrawn=many, extra=extra
     )
-    assert len(encode(record(long))) < MAX_ENTRY
-    longer = CustomRecorded(
-        actor=SYSTEM, name="x", extra={"f" * 100 + str(n): "y" * 128 for n in range(32)}
-    )
-    assert len(encode(record(longer))) < MAX_ENTRY
+    assert decode(encode(record(longest))).event == longest
+
+
+def test_no_entry_is_longer_than_a_bundle_can_say() -> None:
     refused(b'{"a":"' + b"x" * MAX_ENTRY + b'"}')
     with pytest.raises(RemoteError):
         peek(b"")

@@ -1,0 +1,344 @@
+"""The only door through which events become evidence: numbered, written, confirmed, or refused by name. Sans-IO.
+
+In: events, what the connection and the spool report, and the time. Out: effects for `compliance.auditor` to carry
+out, each ticket settled exactly once. Must not: forget an event that has a number, for a gap in a sequence is an
+alarm; let anybody wait without bound; or touch media, which never asks here.
+
+An event gets its number when it is first handed over. One that was handed over but not confirmed in time is in
+doubt: its act is refused, the entry is still delivered, and an `act_abandoned` entry follows it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from common.errors import RemoteError
+from compliance.envelope import Record, Source, encode
+from compliance.events import ActAbandoned, Actor, Event, Why
+from compliance.words import Role
+
+MAX_WAITING: Final = 8192  # tickets without a number; a second's worth of the busiest node
+MAX_WINDOW: Final = 4096  # entries handed over and not confirmed; 2 MiB of memory
+DISK_RETRY: Final = 1.0  # seconds until a failed spool is tried again
+
+
+class FailMode(StrEnum):
+    """What happens to acts while the sidecar cannot be reached."""
+
+    REFUSE = "refuse"  # they are refused
+    SPOOL = "spool"  # they are written to a bounded queue on disk, and go on
+
+
+class AuditError(RemoteError):
+    """The event is not durable, so the act must not take effect: audit_unavailable, audit_timeout."""
+
+
+UNAVAILABLE: Final = "audit_unavailable"  # it was not handed over
+TIMEOUT: Final = "audit_timeout"  # it was, but is not confirmed
+_WHY: Final = {
+    UNAVAILABLE: "the audit log cannot be reached",
+    TIMEOUT: "the audit log did not confirm in time",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The event is durable. `index` is its place in the log, None while it waits in the spool or if not known."""
+
+    sequence: int
+    index: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The end of a ticket: a receipt, or the code of a refusal."""
+
+    ticket: int
+    receipt: Receipt | None
+    code: str = ""
+
+    def result(self) -> Receipt:
+        """The receipt. Raises AuditError."""
+        if self.receipt is None:
+            raise AuditError(self.code, _WHY[self.code])
+        return self.receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Hand entries to the sidecar, in this order."""
+
+    entries: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reconnect:
+    """Drop the connection and make another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Append entries to the spool, then report `handle_stored` or `handle_store_failed`."""
+
+    entries: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Read entries from the spool, then report `handle_loaded`."""
+
+    skip: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Discard:
+    """Remove the oldest entries from the spool."""
+
+    count: int
+
+
+Effect = Send | Reconnect | Store | Load | Discard | Settled
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Seconds."""
+
+    timeout: float = 2.0  # after which an act is refused
+    spool_after: float = 0.25  # after which the spool takes over, in that mode
+
+
+DEFAULT_LIMITS: Final = Limits()
+
+
+@dataclass(slots=True)
+class _Waiting:
+    ticket: int  # 0: nobody waits
+    event: Event
+    time: int  # microseconds since the epoch
+    since: float
+    deadline: float
+
+
+@dataclass(slots=True)
+class _Handed:
+    ticket: int  # 0: nobody waits any more
+    sequence: int
+    entry: bytes
+    since: float
+    deadline: float
+
+
+class Trail:
+    """One source's events on their way."""
+
+    def __init__(
+        self, source: Source, mode: FailMode, *, limits: Limits = DEFAULT_LIMITS, spooled: int = 0
+    ) -> None:
+        """`spooled` entries wait in the spool from earlier runs; they are delivered first."""
+        self._source = source
+        self._mode = mode
+        self._limits = limits
+        self._waiting: deque[_Waiting] = deque()
+        self._window: deque[_Handed] = deque()
+        self._effects: list[Effect] = []
+        self._sequence = 0
+        self._ticket = 0
+        self._last_time = 0
+        self._connected = False
+        self._sent = 0  # of the window, on this connection
+        self._spooled = spooled
+        self._replayed = 0  # of the spool, on this connection
+        self._loading = False
+        self._generation = 0  # of the connection, so that a late load is recognised
+        self._spooling = False  # new events go to the spool
+        self._storing = 0  # of the window, being stored
+        self._disk_retry = -math.inf  # when the spool may be tried again
+
+    @property
+    def backlog(self) -> int:
+        """Events that are not in the log yet."""
+        return len(self._waiting) + len(self._window) + self._spooled
+
+    def drain(self) -> list[Effect]:
+        """Effects to carry out now, in order."""
+        effects, self._effects = self._effects, []
+        return effects
+
+    def submit(self, event: Event, *, now: float, wall: float) -> int:
+        """Takes an event and returns its ticket; `wall` in seconds since the epoch. Raises AuditError."""
+        if len(self._waiting) >= MAX_WAITING:
+            raise AuditError(UNAVAILABLE, _WHY[UNAVAILABLE])
+        self._ticket += 1
+        self._last_time = max(self._last_time, int(wall * 1_000_000))
+        deadline = now + self._limits.timeout
+        self._waiting.append(_Waiting(self._ticket, event, self._last_time, now, deadline))
+        self._pump(now)
+        return self._ticket
+
+    def handle_connected(self, *, now: float) -> None:
+        """A connection is open; nothing was sent on it."""
+        self._connected = True
+        self._resume(now)
+
+    def handle_disconnected(self, *, now: float) -> None:
+        """The connection is gone; what was not confirmed will be sent again."""
+        self._connected = False
+        self._resume(now)
+
+    def handle_acked(self, indexes: list[int | None], *, now: float) -> None:
+        """The oldest entries sent on this connection are durable. Raises RemoteError `frame_malformed`."""
+        if len(indexes) > self._replayed + self._sent:
+            raise RemoteError("frame_malformed", "more was confirmed than was sent")
+        replayed = min(len(indexes), self._replayed)
+        if replayed:
+            self._replayed -= replayed
+            self._spooled -= replayed
+            self._effects.append(Discard(replayed))
+        for index in indexes[replayed:]:
+            handed = self._window.popleft()
+            self._sent -= 1
+            self._settle(handed.ticket, Receipt(handed.sequence, index))
+        self._pump(now)
+
+    def handle_loaded(self, entries: list[bytes], generation: int, *, now: float) -> None:
+        """The spool was read, or could not be; `generation` is what it was when `Load` was drained."""
+        self._loading = False
+        if not entries:
+            self._disk_retry = now + DISK_RETRY
+        if generation == self._generation and self._connected and entries:
+            self._replayed += len(entries)
+            self._effects.append(Send(tuple(entries)))
+        self._pump(now)
+
+    @property
+    def generation(self) -> int:
+        """Counts connections."""
+        return self._generation
+
+    def handle_stored(self, *, now: float) -> None:
+        """The spool has taken what the last `Store` said."""
+        for _ in range(self._storing):
+            handed = self._window.popleft()
+            self._settle(handed.ticket, Receipt(handed.sequence, None))
+        self._spooled += self._storing
+        self._storing = 0
+        self._pump(now)
+
+    def handle_store_failed(self, *, now: float, wall: float) -> None:
+        """The spool has taken nothing: those who wait are refused, their entries stay in memory."""
+        for handed in list(self._window)[: self._storing]:
+            self._doubt(handed, UNAVAILABLE, now, wall)
+        self._storing = 0
+        self._disk_retry = now + DISK_RETRY
+        self._pump(now)
+
+    def handle_timeout(self, *, now: float, wall: float) -> None:
+        """Time has passed."""
+        if self._mode is FailMode.SPOOL and self._oldest() + self._limits.spool_after <= now:
+            self._begin_spooling(now)
+        self._expire(now, wall)
+        self._pump(now)
+
+    def next_deadline(self) -> float:
+        """When `handle_timeout` has something to do; infinity if never."""
+        deadlines = [
+            next((each.deadline for each in queue if each.ticket), math.inf)
+            for queue in (self._waiting, self._window)
+        ]
+        if self._mode is FailMode.SPOOL and not self._spooling:
+            deadlines.append(self._oldest() + self._limits.spool_after)
+        if self._disk_retry > -math.inf and (self._spooling or self._spooled):
+            deadlines.append(self._disk_retry)
+        return min(deadlines)
+
+    # -- what happens with waiting events -----------------------------------------------------------
+
+    def _pump(self, now: float) -> None:
+        """Moves events as far as they can go."""
+        if now >= self._disk_retry:
+            self._disk_retry = -math.inf
+        if self._connected and not (self._spooled or self._storing):
+            self._spooling = False
+        direct = self._connected and not self._spooled and not self._spooling
+        if direct or self._spooling:
+            self._number()
+        if direct and self._sent < len(self._window):
+            entries = tuple(handed.entry for handed in list(self._window)[self._sent :])
+            self._sent = len(self._window)
+            self._effects.append(Send(entries))
+        if self._disk_retry == -math.inf:
+            self._store()
+            self._load()
+
+    def _number(self) -> None:
+        while self._waiting and len(self._window) < MAX_WINDOW:
+            waiting = self._waiting.popleft()
+            self._sequence += 1
+            where = self._source
+            record = Record(
+                where.name, self._sequence, waiting.time, where.pop, where.region, waiting.event
+            )
+            handed = _Handed(
+                waiting.ticket, self._sequence, encode(record), waiting.since, waiting.deadline
+            )
+            self._window.append(handed)
+
+    def _store(self) -> None:
+        if self._spooling and self._window and not self._storing:
+            self._storing = len(self._window)
+            self._effects.append(Store(tuple(handed.entry for handed in self._window)))
+
+    def _load(self) -> None:
+        room = min(self._spooled, MAX_WINDOW) - self._replayed
+        if self._connected and room > 0 and not self._loading:
+            self._loading = True
+            self._effects.append(Load(self._replayed, room))
+
+    def _begin_spooling(self, now: float) -> None:
+        if not self._spooling:
+            self._spooling = True
+            if self._connected:
+                self._effects.append(Reconnect())  # so that late confirmations are not miscounted
+                self.handle_disconnected(now=now)
+
+    def _resume(self, now: float) -> None:
+        self._generation += 1
+        self._sent = self._replayed = 0
+        self._pump(now)
+
+    def _expire(self, now: float, wall: float) -> None:
+        expired = [each for each in self._waiting if each.deadline <= now]
+        if expired:
+            self._waiting = deque(each for each in self._waiting if each.deadline > now)
+        for each in expired:
+            self._settle(each.ticket, None, UNAVAILABLE)
+        for handed in self._window:
+            if handed.deadline <= now:
+                self._doubt(handed, TIMEOUT, now, wall)
+
+    def _doubt(self, handed: _Handed, code: str, now: float, wall: float) -> None:
+        """Refuses the act of an entry that will be in the log, and has the log say so."""
+        if not handed.ticket:
+            return
+        self._settle(handed.ticket, None, code)
+        handed.ticket = 0
+        self._last_time = max(self._last_time, int(wall * 1_000_000))
+        event = ActAbandoned(
+            actor=Actor(Role.SYSTEM), sequence=handed.sequence, why=Why(reason=code)
+        )
+        self._waiting.append(_Waiting(0, event, self._last_time, now, math.inf))
+
+    def _settle(self, ticket: int, receipt: Receipt | None, code: str = "") -> None:
+        if ticket:
+            self._effects.append(Settled(ticket, receipt, code))
+
+    def _oldest(self) -> float:
+        """Since when the oldest event waits that is in neither the log nor the spool."""
+        ages = [queue[0].since for queue in (self._window, self._waiting) if queue]
+        return min(ages, default=math.inf)

@@ -1,0 +1,343 @@
+"""The trail settles every ticket once, leaves no gap, and refuses by name."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from common.errors import RemoteError
+from compliance import trail as trail_module
+from compliance.envelope import Source, decode
+from compliance.events import ActAbandoned, CustomRecorded
+from compliance.trail import (
+    AuditError,
+    Discard,
+    FailMode,
+    Limits,
+    Load,
+    Receipt,
+    Reconnect,
+    Send,
+    Settled,
+    Store,
+    Trail,
+)
+from tests.support.audit import SYSTEM
+
+SOURCE = Source("pop-1", "eu", "server", "5f3a")
+EVENT = CustomRecorded(actor=SYSTEM, name="x")
+WALL = 1_700_000_000.0
+
+
+def sequences(entries: tuple[bytes, ...]) -> list[int]:
+    return [decode(entry).sequence for entry in entries]
+
+
+def trail(mode: FailMode = FailMode.REFUSE, spooled: int = 0) -> Trail:
+    return Trail(SOURCE, mode, limits=Limits(timeout=2.0, spool_after=0.25), spooled=spooled)
+
+
+def connected(mode: FailMode = FailMode.REFUSE) -> Trail:
+    made = trail(mode)
+    made.handle_connected(now=0.0)
+    return made
+
+
+def test_an_event_is_sent_and_its_ticket_settled_by_the_confirmation() -> None:
+    made = connected()
+    first = made.submit(EVENT, now=0.0, wall=WALL)
+    second = made.submit(EVENT, now=0.0, wall=WALL)
+    sends = made.drain()
+    assert [sequences(effect.entries) for effect in sends if isinstance(effect, Send)] == [[1], [2]]
+    made.handle_acked([40, 41], now=0.1)
+    assert made.drain() == [Settled(first, Receipt(1, 40)), Settled(second, Receipt(2, 41))]
+    assert (made.backlog, made.next_deadline()) == (0, math.inf)
+
+
+def test_without_a_connection_an_act_is_refused_in_time() -> None:
+    made = trail()
+    ticket = made.submit(EVENT, now=0.0, wall=WALL)
+    assert made.drain() == []
+    assert made.next_deadline() == 2.0
+    made.handle_timeout(now=2.0, wall=WALL)
+    (settled,) = made.drain()
+    assert settled == Settled(ticket, None, "audit_unavailable")
+    with pytest.raises(AuditError) as caught:
+        settled.result()
+    assert caught.value.code == "audit_unavailable"
+    assert made.backlog == 0
+
+
+def test_a_short_outage_is_waited_out() -> None:
+    made = trail()
+    made.submit(EVENT, now=0.0, wall=WALL)
+    made.handle_connected(now=1.0)
+    (send,) = made.drain()
+    assert isinstance(send, Send)
+
+
+def test_an_unconfirmed_act_is_refused_and_the_log_says_so() -> None:
+    made = connected()
+    ticket = made.submit(EVENT, now=0.0, wall=WALL)
+    made.drain()
+    made.handle_timeout(now=2.0, wall=WALL + 2)
+    settled, send = made.drain()
+    assert settled == Settled(ticket, None, "audit_timeout")
+    assert isinstance(send, Send)
+    abandoned = decode(send.entries[0])
+    assert isinstance(abandoned.event, ActAbandoned)
+    assert (abandoned.event.sequence, abandoned.sequence) == (1, 2)
+    assert abandoned.event.why.reason == "audit_timeout"
+    made.handle_acked([0, 1], now=3.0)
+    assert made.drain() == []
+    assert made.backlog == 0
+
+
+def test_after_a_broken_connection_everything_unconfirmed_is_sent_again() -> None:
+    made = connected()
+    for _ in range(3):
+        made.submit(EVENT, now=0.0, wall=WALL)
+    made.handle_acked([0], now=0.1)
+    made.drain()
+    made.handle_disconnected(now=0.2)
+    made.submit(EVENT, now=0.2, wall=WALL)
+    assert made.drain() == []
+    made.handle_connected(now=0.3)
+    (send,) = made.drain()
+    assert isinstance(send, Send)
+    assert sequences(send.entries) == [2, 3, 4]
+
+
+def test_confirming_more_than_was_sent_is_an_error() -> None:
+    made = connected()
+    made.submit(EVENT, now=0.0, wall=WALL)
+    with pytest.raises(RemoteError, match="more was confirmed"):
+        made.handle_acked([0, 1], now=0.1)
+
+
+def test_the_queue_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trail_module, "MAX_WAITING", 3)
+    made = trail()
+    for _ in range(3):
+        made.submit(EVENT, now=0.0, wall=WALL)
+    with pytest.raises(AuditError) as caught:
+        made.submit(EVENT, now=0.0, wall=WALL)
+    assert caught.value.code == "audit_unavailable"
+
+
+def test_the_window_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trail_module, "MAX_WINDOW", 2)
+    made = connected()
+    for _ in range(5):
+        made.submit(EVENT, now=0.0, wall=WALL)
+    sent = [n for each in made.drain() if isinstance(each, Send) for n in sequences(each.entries)]
+    assert sent == [1, 2]
+    made.handle_acked([0], now=0.1)
+    _, send = made.drain()
+    assert isinstance(send, Send)
+    assert sequences(send.entries) == [3]
+
+
+def test_time_never_runs_backwards_in_a_source() -> None:
+    made = connected()
+    for wall in (WALL, WALL - 3600, WALL + 1):
+        made.submit(EVENT, now=0.0, wall=wall)
+    entries = [e for each in made.drain() if isinstance(each, Send) for e in each.entries]
+    times = [decode(entry).time for entry in entries]
+    assert times == [1_700_000_000_000_000, 1_700_000_000_000_000, 1_700_000_001_000_000]
+
+
+def test_the_spool_takes_over_when_nothing_is_confirmed() -> None:
+    made = connected(FailMode.SPOOL)
+    first = made.submit(EVENT, now=0.0, wall=WALL)
+    made.drain()
+    assert made.next_deadline() == 0.25
+    made.handle_timeout(now=0.25, wall=WALL)
+    reconnect, store = made.drain()
+    assert isinstance(reconnect, Reconnect)
+    assert isinstance(store, Store)
+    assert sequences(store.entries) == [1]
+    second = made.submit(EVENT, now=0.3, wall=WALL)
+    assert made.drain() == []  # one store at a time
+    made.handle_stored(now=0.4)
+    settled, store = made.drain()
+    assert settled == Settled(first, Receipt(1, None))
+    assert isinstance(store, Store)
+    made.handle_stored(now=0.5)
+    assert made.drain() == [Settled(second, Receipt(2, None))]
+    assert made.backlog == 2
+
+
+def test_the_spool_is_emptied_before_anything_new_is_sent() -> None:
+    made = trail(FailMode.SPOOL, spooled=3)
+    made.handle_connected(now=0.0)
+    assert made.drain() == [Load(0, 3)]
+    made.submit(EVENT, now=0.0, wall=WALL)
+    made.handle_loaded([b"a", b"b"], made.generation, now=0.1)
+    assert made.drain() == [Send((b"a", b"b")), Load(2, 1)]
+    made.handle_loaded([b"c"], made.generation, now=0.1)
+    made.handle_acked([0, 1, 2], now=0.2)
+    load, discard, send = made.drain()
+    assert load == Send((b"c",))
+    assert discard == Discard(3)
+    assert isinstance(send, Send)
+    assert sequences(send.entries) == [1]
+
+
+def test_a_load_for_an_earlier_connection_is_not_sent() -> None:
+    made = trail(FailMode.SPOOL, spooled=1)
+    made.handle_connected(now=0.0)
+    before = made.generation
+    made.drain()
+    made.handle_disconnected(now=0.1)
+    made.handle_connected(now=0.2)
+    assert made.drain() == []
+    made.handle_loaded([b"a"], before, now=0.3)
+    assert made.drain() == [Load(0, 1)]
+
+
+def test_a_full_spool_refuses_and_is_tried_again_later() -> None:
+    made = trail(FailMode.SPOOL)
+    ticket = made.submit(EVENT, now=0.0, wall=WALL)
+    made.handle_timeout(now=0.25, wall=WALL)
+    (store,) = made.drain()
+    assert isinstance(store, Store)
+    made.handle_store_failed(now=0.3, wall=WALL)
+    assert made.drain() == [Settled(ticket, None, "audit_unavailable")]
+    assert made.next_deadline() == 1.3
+    made.handle_timeout(now=1.3, wall=WALL)
+    (store,) = made.drain()
+    assert isinstance(store, Store)
+    kinds = [decode(entry).event.kind for entry in store.entries]
+    assert kinds == ["custom_recorded", "act_abandoned"]
+
+
+class World:
+    """A trail, a sidecar that stores what follows without a gap, and a spool that may fail."""
+
+    def __init__(self, mode: FailMode) -> None:
+        self.trail = trail(mode)
+        self.now = 0.0
+        self.log: list[bytes] = []
+        self.spool: list[bytes] = []
+        self.link: list[bytes] | None = None  # sent, not confirmed
+        self.stores: list[tuple[bytes, ...]] = []
+        self.loads: list[tuple[list[bytes], int]] = []
+        self.settled: dict[int, Settled] = {}
+        self.open: set[int] = set()
+
+    def carry_out(self) -> None:
+        for effect in self.trail.drain():
+            match effect:
+                case Send(entries):
+                    if self.link is not None:
+                        self.link += entries
+                case Settled(ticket):
+                    assert ticket in self.open
+                    assert ticket not in self.settled
+                    self.settled[ticket] = effect
+                    if effect.receipt is not None:
+                        self.check(effect.receipt)
+                case Reconnect():
+                    self.link = None
+                case Store(entries):
+                    self.stores.append(entries)
+                case Load():
+                    loaded = self.spool[effect.skip :][: effect.limit]
+                    self.loads.append((loaded, self.trail.generation))
+                case Discard(count):
+                    del self.spool[:count]
+
+    def check(self, receipt: Receipt) -> None:
+        kept = [decode(entry).sequence for entry in self.log + self.spool]
+        assert receipt.sequence in kept
+
+    def do(self, action: str) -> None:
+        self.now += 0.1
+        wall = WALL + self.now
+        if action == "submit":
+            self.open.add(self.trail.submit(EVENT, now=self.now, wall=wall))
+        elif action == "connect" and self.link is None:
+            self.link = []
+            self.trail.handle_connected(now=self.now)
+        elif action == "disconnect" and self.link is not None:
+            self.link = None
+            self.trail.handle_disconnected(now=self.now)
+        elif action in ("confirm", "lose") and self.link:
+            self.confirm(lost=action == "lose")
+        elif action == "store" and self.stores:
+            self.spool += self.stores.pop(0)
+            self.trail.handle_stored(now=self.now)
+        elif action == "fail" and self.stores:
+            self.stores.pop(0)
+            self.trail.handle_store_failed(now=self.now, wall=wall)
+        elif action == "load" and self.loads:
+            entries, generation = self.loads.pop(0)
+            self.trail.handle_loaded(entries, generation, now=self.now)
+        elif action == "wait":
+            self.now += 1.0
+            self.trail.handle_timeout(now=self.now, wall=wall)
+        self.carry_out()
+
+    def confirm(self, *, lost: bool) -> None:
+        """The sidecar stores what it got; its answer may be lost with the connection."""
+        assert self.link is not None
+        sent, self.link = self.link, []
+        last = max((decode(entry).sequence for entry in self.log), default=0)
+        for entry in sent:
+            sequence = decode(entry).sequence
+            assert sequence <= last + 1, "a gap"
+            if sequence == last + 1:
+                self.log.append(entry)
+                last = sequence
+        if lost:
+            self.link = None
+            self.trail.handle_disconnected(now=self.now)
+        else:
+            self.trail.handle_acked([None] * len(sent), now=self.now)
+
+
+ACTIONS = [
+    "submit",
+    "submit",
+    "connect",
+    "disconnect",
+    "confirm",
+    "lose",
+    "store",
+    "fail",
+    "load",
+    "wait",
+]
+
+
+@given(st.sampled_from(FailMode), st.lists(st.sampled_from(ACTIONS), max_size=60))
+@settings(max_examples=400)
+def test_whatever_happens_nothing_is_lost_or_left_open(mode: FailMode, actions: list[str]) -> None:
+    world = World(mode)
+    for action in actions:
+        world.do(action)
+    for _ in range(30):
+        for action in ("connect", "store", "load", "confirm", "wait"):
+            world.do(action)
+    assert world.trail.backlog == 0
+    assert world.open == set(world.settled)
+    records = [decode(entry) for entry in world.log]
+    assert [record.sequence for record in records] == list(range(1, len(records) + 1))
+    assert all(a.time <= b.time for a, b in pairwise(records))
+    assert not world.spool
+    # An event is in the log exactly if its act took place, or the log says that it did not.
+    granted = {s.receipt.sequence for s in world.settled.values() if s.receipt is not None}
+    abandoned = {r.event.sequence for r in records if isinstance(r.event, ActAbandoned)}
+    acts = {r.sequence for r in records if not isinstance(r.event, ActAbandoned)}
+    assert acts == granted | abandoned
+    assert not granted & abandoned
+
+
+def test_limits_are_seconds_that_somebody_may_change() -> None:
+    assert dataclasses.replace(Limits(), timeout=1.0) == Limits(1.0, 0.25)
