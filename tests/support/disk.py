@@ -1,7 +1,8 @@
 """A file system in memory that forgets what was not made durable, and fails where a test wants it to.
 
 Content survives a crash once it was synced, a name once its folder was. What was neither may survive or not:
-`crash` asks for each. `fault` is asked before every operation and may raise; a write that fails has left half of its data.
+`crash` asks for each. `fault` is asked before every operation and may raise; a write that fails has left half
+of its data.
 """
 
 from __future__ import annotations

@@ -1,0 +1,46 @@
+"""A room over several lanes: people on different native threads decode each other."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.interop.conftest import PATIENCE, start_server, stop_server, until
+from tests.interop.test_observability import fetch
+from tests.interop.test_python_sdk import pictures, sdk_media, sdk_room, subscribed
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
+
+
+async def test_people_on_different_lanes_see_each_other(tmp_path: Path) -> None:
+    server = start_server(tmp_path, "--lanes", "3")
+    try:
+        async with (
+            sdk_room(server, "wide", "ada") as ada,
+            sdk_room(server, "wide", "ben") as ben,
+            sdk_room(server, "wide", "cyd") as cyd,
+            sdk_media(ada),
+            sdk_media(ben),
+        ):
+            for room, others in ((ada, {"ben"}), (ben, {"ada"}), (cyd, {"ada", "ben"})):
+                wanted = {f"{other} video" for other in others}
+
+                async def seen(room: object = room, wanted: set[str] = wanted) -> bool:
+                    return wanted <= set(subscribed(room))  # type: ignore[arg-type]
+
+                await until(seen, f"tracks of {others} are subscribed")
+                for name in wanted:
+                    frames = await asyncio.wait_for(pictures(subscribed(room)[name], 10), PATIENCE)
+                    assert len(frames) == 10
+            text = await asyncio.to_thread(fetch, f"{server.url}/metrics")
+            busy = [
+                line
+                for line in text.splitlines()
+                if line.startswith("conclave_forwarded_packets_total")
+            ]
+            assert len(busy) == 3
+            assert sum(float(line.split()[1]) > 0 for line in busy) >= 2, (
+                "more than one lane forwards"
+            )
+    finally:
+        stop_server(server)
