@@ -99,7 +99,7 @@ class Auditor:
         except AuditError as error:
             self.counts[error.code] += 1
             raise
-        future = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
         self._futures[ticket] = future
         self._carry_out()
         return await future
@@ -132,8 +132,10 @@ class Auditor:
         if self._spool is not None:
             await self._on_disk(self._spool.close)
         self._disk.shutdown()
-        for future in [*self._futures.values(), *self._proofs]:
-            future.cancel()
+        for waiting in self._futures.values():
+            waiting.cancel()
+        for asked in self._proofs:
+            asked.cancel()
 
     # -- the connection -----------------------------------------------------------------------------
 
