@@ -86,6 +86,8 @@ pub enum Ask {
 pub struct EgressCounters {
     /// Media packets sent, retransmissions apart.
     pub forwarded: Flow,
+    /// Packets that went by a leg before the late start of their frame, and were sent after it.
+    pub replayed: u64,
     /// Packets that subscribers asked for again.
     pub nacks_received: u64,
     /// Retransmissions sent.
@@ -145,11 +147,18 @@ impl Egress {
                 leg.attention = true;
             });
         }
-        for leg in &mut track.legs {
+        let Track { legs, stores, .. } = track;
+        let store = stores.get(usize::from(packet.meta.stream)).and_then(Option::as_deref);
+        for leg in legs {
             let Some(transport) = &mut self.transports[leg.transport] else { continue };
-            match leg.forward(moment, (packet, noted.late), transport, sink) {
+            match leg.forward(moment, packet, transport, sink) {
                 Ok(length) => self.counters.forwarded.add(length),
                 Err(reason) => self.drops.count(reason),
+            }
+            if noted.late && leg.starts_with(packet.meta) {
+                let to = (transport, &mut *sink);
+                self.counters.replayed +=
+                    leg.replay(moment, packet.meta.n..noted.newest, store, to);
             }
             attention |= leg.attention;
         }

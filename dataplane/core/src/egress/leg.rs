@@ -13,6 +13,7 @@ use super::repair::Repair;
 use super::report::Report;
 use super::selector::{Route, Selector};
 use super::sequence::{Given, Place, Sequence, Source};
+use super::store::Store;
 use super::timeline::{Joint, TimeLine};
 use super::transport::{Moment, Retired, Transport};
 use crate::codec::red;
@@ -117,36 +118,48 @@ impl Leg {
         self.selector.current().map(|stream| self.gate.spatial().unwrap_or(stream))
     }
 
-    /// Forwards one packet of the track, or tells why not; `late` if a later one of its stream came before.
-    /// Returns the sealed length.
+    /// Forwards one packet of the track, or tells why not. Returns the sealed length.
     pub fn forward(
         &mut self,
         moment: Moment,
-        (packet, late): (&MediaPacket<'_>, bool),
+        packet: &MediaPacket<'_>,
         transport: &mut Transport,
         sink: &mut impl PacketSink,
     ) -> Result<usize, DropReason> {
         if !transport.ready {
             return Err(DropReason::LegNotReady);
         }
-        let cast = self.admit(moment, packet, late)?;
+        let cast = self.admit(moment, packet)?;
         self.emit(moment, packet, &cast, (transport, sink))
     }
 
-    fn admit(
+    /// Whether the source on the wire began with this very packet.
+    pub fn starts_with(&self, meta: &PacketMeta) -> bool {
+        self.sequence.starts_with(source(meta), meta.n)
+    }
+
+    /// Sends the packets between a late start and the newest of its stream, which went by before; how many
+    /// of them.
+    pub fn replay(
         &mut self,
         moment: Moment,
-        packet: &MediaPacket<'_>,
-        late: bool,
-    ) -> Result<Cast, DropReason> {
+        between: std::ops::Range<u64>,
+        store: Option<&Store>,
+        (transport, sink): (&mut Transport, &mut impl PacketSink),
+    ) -> u64 {
+        let (Some(store), Some(source)) = (store, self.sequence.source()) else { return 0 };
+        let passed = between.map(|n| n + 1).filter_map(|n| store.recent(source, n));
+        passed.filter(|packet| self.forward(moment, packet, transport, sink).is_ok()).count() as u64
+    }
+
+    fn admit(&mut self, moment: Moment, packet: &MediaPacket<'_>) -> Result<Cast, DropReason> {
         let meta = packet.meta;
-        match self.selector.route(moment.now, meta, self.sequence.source())? {
-            Route::Begin(_) if late => {
-                // What follows it went by already, and would be missing for ever.
-                self.selector.hasten(moment.now, meta.stream);
-                self.attention = true;
-                Err(DropReason::SwitchNotStart)
-            }
+        let route = self.selector.route(moment.now, meta, self.sequence.source());
+        if route.is_err() && self.selector.current() == Some(meta.stream) {
+            // The publisher started over and its first key frame did not come through.
+            self.want_keyframe(moment, meta.stream);
+        }
+        match route? {
             Route::Begin(joint) => self.begin(moment, packet, joint),
             Route::Continue => self.carry_on(moment, packet),
         }

@@ -152,13 +152,6 @@ impl Selector {
         }
     }
 
-    /// A key frame of `stream` was missed: it is asked for again at once.
-    pub fn hasten(&mut self, now: Time, stream: u8) {
-        if let Some(wish) = self.wish.as_mut().filter(|wish| wish.stream == stream) {
-            wish.due = now;
-        }
-    }
-
     /// The stream whose key frame is to be asked for now; `rtt` is the receiver's round trip.
     pub fn poll_wish(&mut self, now: Time, rtt: Duration) -> Option<u8> {
         let wish = self.wish.as_mut().filter(|wish| wish.due <= now)?;

@@ -168,6 +168,11 @@ impl Sequence {
         self.started.then_some(self.current.source)
     }
 
+    /// Whether `input` is the first of `source` on the wire.
+    pub fn starts_with(&self, source: Source, input: u64) -> bool {
+        self.source() == Some(source) && self.current.first == input
+    }
+
     /// Whether `source` was replaced so recently that its late packets still count.
     pub fn is_draining(&self, source: Source, now: Time) -> bool {
         now < self.drains_until && self.previous.source == source

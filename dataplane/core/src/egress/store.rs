@@ -5,7 +5,7 @@
 
 use super::packet::Original;
 use super::sequence::Source;
-use crate::media::{ExtensionFacts, MediaKind, MediaPacket, Span};
+use crate::media::{ExtensionFacts, MediaKind, MediaPacket, PacketMeta, Span};
 
 /// Bytes kept of a video stream: 1.6 s at 2.5 Mbit/s.
 const VIDEO_BYTES: usize = 512 * 1_024;
@@ -28,10 +28,14 @@ struct Entry {
     extensions: ExtensionFacts,
 }
 
+/// Packets whose facts are kept whole: those of a frame whose first packet may come last.
+const RECENT: usize = 64;
+
 /// The last packets of one stream.
 #[derive(Debug)]
 pub struct Store {
     bytes: Box<[u8]>,
+    recent: Box<[Option<PacketMeta>]>,
     entries: Box<[Option<Entry>]>,
     written: u64,
 }
@@ -45,6 +49,7 @@ impl Store {
         };
         Self {
             bytes: vec![0; bytes].into_boxed_slice(),
+            recent: vec![None; RECENT].into_boxed_slice(),
             entries: vec![None; entries].into_boxed_slice(),
             written: 0,
         }
@@ -61,6 +66,7 @@ impl Store {
         }
         let start = (self.written % size) as usize;
         self.bytes[start..start + bytes.len()].copy_from_slice(bytes);
+        self.recent[meta.n as usize % RECENT] = Some(*meta);
         let index = meta.n as usize % self.entries.len();
         self.entries[index] = Some(Entry {
             input: meta.n as u32,
@@ -71,6 +77,14 @@ impl Store {
             extensions: meta.extensions,
         });
         self.written += bytes.len() as u64;
+    }
+
+    /// The packet `n` of `source` with all of its facts, if it came a moment ago.
+    pub fn recent(&self, source: Source, n: u64) -> Option<MediaPacket<'_>> {
+        let meta = self.recent[n as usize % RECENT].as_ref()?;
+        let same = meta.n == n && meta.generation == source.generation;
+        let bytes = self.get(source, n as u32).filter(|_| same)?.bytes;
+        Some(MediaPacket { meta, bytes })
     }
 
     /// The packet `input` of `source`, if it is still there.
@@ -94,7 +108,6 @@ impl Store {
 mod tests {
     use super::*;
     use crate::egress::test_support::video;
-    use crate::media::PacketMeta;
 
     const A: Source = Source { stream: 0, generation: 0 };
 
@@ -115,6 +128,18 @@ mod tests {
                 assert!(original.bytes.iter().all(|&byte| byte == n as u8));
             }
         }
+    }
+
+    #[test]
+    fn the_last_packets_come_back_with_their_facts() {
+        let mut store = Store::new(MediaKind::Video);
+        for n in 0..100 {
+            put(&mut store, n, 200);
+        }
+        assert!(store.recent(A, 35).is_none());
+        let found = store.recent(A, 36).unwrap();
+        assert_eq!((found.meta.n, found.meta.t, found.bytes.len()), (36, 36 * 3_000, 200));
+        assert!(store.recent(Source { generation: 1, ..A }, 99).is_none());
     }
 
     #[test]

@@ -15,6 +15,8 @@ pub struct Noted {
     pub first: bool,
     /// A later one of its stream has passed already.
     pub late: bool,
+    /// The newest number of its stream.
+    pub newest: u64,
 }
 
 /// One track with its legs on this lane.
@@ -79,7 +81,8 @@ impl Track {
         if let Some(newest) = self.newest.get_mut(stream).filter(|_| !late) {
             *newest = Some((meta.generation, meta.n));
         }
-        Noted { first, late }
+        let newest = self.newest.get(stream).copied().flatten().map_or(meta.n, |(_, n)| n);
+        Noted { first, late, newest }
     }
 
     /// A leg that may ask for packets again came: keep payload from now on.

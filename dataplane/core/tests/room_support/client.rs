@@ -1,6 +1,7 @@
 //! A client: both ends of its SRTP session, its encoders and receivers, and the links to and from us.
 
 use conclave_core::association::Path;
+use conclave_core::drop::DropReason;
 use conclave_core::hash::Keyed;
 use conclave_core::ids::TransportId;
 use conclave_core::rtcp::nack::NackOut;
@@ -164,8 +165,11 @@ impl Client {
         }
         let mut buf = datagram.to_vec();
         if (192..224).contains(&buf[1]) {
-            let len = self.inbound.open_rtcp(now, &mut buf).expect("our RTCP opens");
-            self.handle_rtcp(now, &buf[..len]);
+            match self.inbound.open_rtcp(now, &mut buf) {
+                Ok(len) => self.handle_rtcp(now, &buf[..len]),
+                // The network repeated it.
+                Err(reason) => assert_eq!(reason, DropReason::SrtcpReplay),
+            }
             return;
         }
         let opened = self.inbound.open_rtp(now, &mut buf).expect("our RTP opens");

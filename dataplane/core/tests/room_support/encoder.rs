@@ -108,6 +108,10 @@ impl Stream {
 
     /// Starts over as a publisher does that lost its encoder: new numbers, new clock.
     pub fn restart(&mut self) {
+        if !self.enabled {
+            // Two jumps without a packet between them would lead backwards.
+            return;
+        }
         self.seq = self.seq.wrapping_add(20_000);
         self.clock = self.clock.wrapping_add(0x4000_0000);
         self.picture = 5;

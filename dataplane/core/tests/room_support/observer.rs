@@ -94,7 +94,8 @@ impl Observer {
             self.packets.iter().filter(|(_, seen)| seen.content.is_some()).collect();
         if self.video {
             let first = media.first().and_then(|(_, seen)| seen.content);
-            assert!(first.is_none_or(|first| first.key && first.index == 0), "starts at {first:?}");
+            // Its very first packet may be lost on the way, and the receiver cannot know.
+            assert!(first.is_none_or(|first| first.key), "starts at {first:?}");
         }
         let mut frames: Vec<Frame> = Vec::new();
         let mut start = 0;

@@ -73,13 +73,30 @@ fn a_start_that_is_no_key_frame_or_not_its_first_packet() {
 }
 
 #[test]
-fn a_start_whose_frame_went_by_before_it_came() {
+fn packets_that_went_by_before_the_late_start_of_their_frame_are_sent_after_it() {
     let mut rig = Rig::video();
+    // The store is made when the stream shows up.
+    refused(&mut rig, video(0, 90), DropReason::NotAKeyframe);
     refused(&mut rig, video(0, 101), DropReason::NotAKeyframe);
+    refused(&mut rig, video(0, 103), DropReason::NotAKeyframe);
+    assert!(rig.send(start(0, 100)));
+    let numbers: Vec<_> = rig.wire.rtp.iter().map(|packet| read(packet).0).collect();
+    let first = numbers[0];
+    assert_eq!(numbers, [first, first + 1, first + 3]);
+    assert_eq!(rig.egress.counters().replayed, 2);
+    assert!(rig.send(video(0, 102)));
+    assert_eq!(rig.last().0, first + 2);
+}
+
+#[test]
+fn a_publisher_that_starts_over_before_its_key_frame_which_is_asked_for() {
+    let mut rig = started();
     rig.asks();
-    refused(&mut rig, start(0, 100), DropReason::SwitchNotStart);
+    let restarted = PacketMeta { generation: 1, ..video(0, 50_000) };
+    refused(&mut rig, restarted, DropReason::NotAKeyframe);
     let ask = Ask::Keyframe { home: LaneId(0), track: TRACK, stream: 0 };
-    assert!(rig.asks().contains(&ask), "another key frame is asked for at once");
+    assert_eq!(rig.asks(), [ask]);
+    assert!(rig.send(PacketMeta { generation: 1, ..start(0, 50_001) }));
 }
 
 #[test]
