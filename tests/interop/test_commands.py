@@ -8,8 +8,10 @@ import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import av
 import pytest
 
+from server.probe.sources import AUDIO_FRAME, AUDIO_RATE, DemoAudio, DemoVideo
 from tests.interop.conftest import (
     ROOT,
     START_SECONDS,
@@ -45,6 +47,56 @@ async def test_a_synthetic_participant_is_seen_and_heard_in_a_browser(
     finally:
         publisher.send_signal(signal.SIGINT)
         await publisher.wait()
+
+
+def write_clip(path: Path) -> None:
+    """Two seconds of numbered pictures and sound in a file."""
+    painter = DemoVideo(320, 180, 15)
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libvpx", rate=15)
+        video.width, video.height, video.pix_fmt = 320, 180, "yuv420p"
+        audio = container.add_stream("libopus", rate=AUDIO_RATE, layout="mono")
+        for count in range(30):
+            picture = av.VideoFrame.from_ndarray(painter.draw(count), format="rgb24")
+            container.mux(video.encode(picture))
+        for count in range(100):
+            samples = DemoAudio.sound(count).reshape(1, -1)
+            sound = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
+            sound.sample_rate, sound.pts = AUDIO_RATE, count * AUDIO_FRAME
+            container.mux(audio.encode(sound))
+        container.mux(video.encode(None))
+        container.mux(audio.encode(None))
+
+
+async def test_a_file_is_published_in_real_time_and_over_again(
+    server: Server, new_client: Callable[[], Awaitable[Client]], tmp_path: Path
+) -> None:
+    clip = tmp_path / "clip.webm"
+    write_clip(clip)
+    viewer = await new_client()
+    await viewer.call("join", server.ws, server.token("viewer", "file-room"))
+    publisher = await asyncio.create_subprocess_exec(
+        CONCLAVE, "publish", str(clip), "--room", "file-room", "--url", server.url, "--json",
+        "--seconds", "60", stdout=asyncio.subprocess.DEVNULL, cwd=ROOT,
+    )  # fmt: skip
+    try:
+
+        async def longer_than_the_file() -> bool:
+            return any(stream["framesDecoded"] > 45 for stream in await viewer.decoded("video"))
+
+        await until(longer_than_the_file, "more pictures arrive than the file has")
+        await until(lambda: viewer.decoded("audio"), "its sound is heard")
+    finally:
+        publisher.send_signal(signal.SIGINT)
+        await publisher.wait()
+
+
+def test_a_file_without_media_is_refused(server: Server, tmp_path: Path) -> None:
+    text = tmp_path / "notes.txt"
+    text.write_text("not a film")
+    result = run("publish", str(text), "--url", server.url)
+    assert result.returncode == 1
+    assert "cannot be opened" in result.stderr
 
 
 def test_doctor_sends_media_through_a_server_of_its_own() -> None:
