@@ -171,6 +171,55 @@ def check_consistency(
     _check_growth(old, new, proof, old_root, new_root)
 
 
+def range_proof(begin: int, end: int, size: int, subtree: Subtree) -> list[bytes]:
+    """Hashes that turn the leaves [begin, end) into the root of `size` leaves, from left to right.
+
+    They are those of the largest subtrees outside of the range that the definition of the root (RFC 9162 section
+    2.1.1) meets on its way down.
+    """
+    if not 0 <= begin < end <= size:
+        raise ValueError("the range is empty or outside of the tree")
+    proof: list[bytes] = []
+
+    def collect(first: int, last: int) -> None:
+        if last <= begin or end <= first:
+            proof.append(range_hash(first, last, subtree))
+        elif last - first > 1 and not (begin <= first and last <= end):
+            middle = first + _split(last - first)
+            collect(first, middle)
+            collect(middle, last)
+
+    collect(0, size)
+    return proof
+
+
+def check_range(
+    leaves: Sequence[bytes], begin: int, size: int, proof: Sequence[bytes], root: bytes
+) -> None:
+    """Checks that `leaves` are those at [begin, begin + len(leaves)) of a tree. Raises ProofError."""
+    end = begin + len(leaves)
+    if not 0 <= begin < end <= size:
+        raise ProofError("the range is empty or outside of the tree")
+    _check_hashes([*leaves, *proof, root])
+    rest = iter(proof)
+
+    def compute(first: int, last: int) -> bytes:
+        if last <= begin or end <= first:
+            node = next(rest, None)
+            if node is None:
+                raise ProofError("the proof is too short")
+            return node
+        if begin <= first and last <= end:
+            return root_of(leaves[first - begin : last - begin])
+        middle = first + _split(last - first)
+        return node_hash(compute(first, middle), compute(middle, last))
+
+    if compute(0, size) != root:
+        raise ProofError("the proof leads to another root")
+    if next(rest, None) is not None:
+        raise ProofError("the proof is too long")
+
+
 def _check_growth(
     old: int, new: int, proof: Sequence[bytes], old_root: bytes, new_root: bytes
 ) -> None:

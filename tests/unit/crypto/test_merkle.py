@@ -12,9 +12,11 @@ from crypto.merkle import (
     ProofError,
     check_consistency,
     check_inclusion,
+    check_range,
     consistency_proof,
     inclusion_proof,
     leaf_hash,
+    range_proof,
     root_of,
 )
 
@@ -153,3 +155,28 @@ def test_indices_outside_of_the_tree_are_refused() -> None:
         inclusion_proof(5, 5, subtree)
     with pytest.raises(ValueError, match="out of order"):
         consistency_proof(6, 5, subtree)
+
+
+@given(st.integers(1, MAX), st.data())
+@settings(max_examples=100)
+def test_a_range_proof_holds_for_its_leaves_only(size: int, data: st.DataObject) -> None:
+    begin = data.draw(st.integers(0, size - 1))
+    end = data.draw(st.integers(begin + 1, size))
+    proof, root = range_proof(begin, end, size, subtree), naive(LEAVES[:size])
+    check_range(LEAVES[begin:end], begin, size, proof, root)
+    altered = [(LEAVES[begin:end], bad) for bad in mutations(proof)]
+    altered += [(LEAVES[begin + 1 : end + 1], proof), (LEAVES[begin : end - 1], proof)]
+    for leaves, bad in altered:
+        with pytest.raises(ProofError):
+            check_range(leaves, begin, size, bad, root)
+    if begin + 1 < size:
+        with pytest.raises(ProofError):
+            check_range(LEAVES[begin:end], begin + 1, size, proof, root)
+
+
+def test_the_whole_range_needs_no_proof() -> None:
+    assert range_proof(0, MAX, MAX, subtree) == []
+    with pytest.raises(ValueError, match="outside"):
+        range_proof(3, 3, MAX, subtree)
+    with pytest.raises(ValueError, match="outside"):
+        range_proof(3, MAX + 1, MAX, subtree)
