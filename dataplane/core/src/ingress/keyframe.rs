@@ -39,13 +39,15 @@ impl KeyframeThrottle {
         Self { spacing, last_sent: None, due: None, tries: 0 }
     }
 
-    /// Somebody needs a key frame, at `from` or later. A request that waits for its answer covers it.
+    /// Somebody needs a key frame, at `from` or later. A request that waits for its answer covers the wish,
+    /// unless it has fallen back to the keep-alive cadence.
     pub fn request(&mut self, from: Time) {
+        if (1..=QUICK_TRIES).contains(&self.tries) {
+            return;
+        }
         let earliest = self.last_sent.map_or(from, |last| from.max(last + self.spacing));
         self.due = Some(self.due.map_or(earliest, |due| due.min(earliest)));
-        if self.tries > QUICK_TRIES {
-            self.tries = 0;
-        }
+        self.tries = 0;
     }
 
     /// A key frame begins to arrive: every wish so far is fulfilled.
@@ -112,6 +114,20 @@ mod tests {
         throttle.request(Time::from_millis(0));
         let times = sent(&mut throttle, 0, 25_000);
         assert_eq!(times, [0, 250, 1_250, 2_250, 3_250, 4_250, 14_250, 24_250]);
+    }
+
+    #[test]
+    fn wishes_do_not_shorten_the_patience_until_the_publisher_seems_unable_to_answer() {
+        let mut throttle = KeyframeThrottle::new(0, false);
+        let mut times = Vec::new();
+        for ms in 0..6_000 {
+            throttle.request(Time::from_millis(ms));
+            if throttle.take_due(Time::from_millis(ms), RTT, true) {
+                times.push(ms);
+            }
+        }
+        // The sixth try is answered by wishes and not by the keep-alive: a new round begins.
+        assert_eq!(times, [0, 250, 1_250, 2_250, 3_250, 4_250, 4_550, 4_800, 5_800]);
     }
 
     #[test]
