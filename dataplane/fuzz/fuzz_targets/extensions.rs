@@ -34,8 +34,11 @@ struct Input {
 }
 
 fuzz_target!(|input: Input| {
-    let pairs: Vec<_> =
-        input.ids.iter().map(|&(id, index)| (id, KNOWN[usize::from(index) % KNOWN.len()])).collect();
+    let pairs: Vec<_> = input
+        .ids
+        .iter()
+        .map(|&(id, index)| (id, KNOWN[usize::from(index) % KNOWN.len()]))
+        .collect();
     let ids = ExtensionIds::new(&pairs);
     inside_block(&input.raw, &ids);
     let fields = Fields { marker: false, payload_type: 1, sequence: 2, timestamp: 3, ssrc: 4 };

@@ -23,17 +23,44 @@ use libfuzzer_sys::fuzz_target;
 #[derive(Arbitrary, Debug)]
 enum Step {
     /// A well-formed packet with chosen fields.
-    Packet { bob: bool, fields: Chosen, elements: Vec<(u8, Vec<u8>)>, payload: Vec<u8> },
+    Packet {
+        bob: bool,
+        fields: Chosen,
+        elements: Vec<(u8, Vec<u8>)>,
+        payload: Vec<u8>,
+    },
     /// A packet of any bytes.
-    Raw { bob: bool, bytes: Vec<u8> },
+    Raw {
+        bob: bool,
+        bytes: Vec<u8>,
+    },
     /// An RTCP datagram.
-    Rtcp { bob: bool, bytes: Vec<u8> },
-    Advance { millis: u16 },
-    Open { track: u8, open: bool },
-    Wanted { track: u8, streams: u8 },
-    Keyframe { track: u8, stream: u8 },
-    Describe { track: u8, single: bool },
-    Remove { track: u8 },
+    Rtcp {
+        bob: bool,
+        bytes: Vec<u8>,
+    },
+    Advance {
+        millis: u16,
+    },
+    Open {
+        track: u8,
+        open: bool,
+    },
+    Wanted {
+        track: u8,
+        streams: u8,
+    },
+    Keyframe {
+        track: u8,
+        stream: u8,
+    },
+    Describe {
+        track: u8,
+        single: bool,
+    },
+    Remove {
+        track: u8,
+    },
 }
 
 #[derive(Arbitrary, Debug)]
@@ -164,9 +191,8 @@ impl World {
     }
 
     fn check(&mut self, meta: &PacketMeta, length: usize) {
-        let inside = |span: conclave_core::media::Span| {
-            span.is_empty() || usize::from(span.end) <= length
-        };
+        let inside =
+            |span: conclave_core::media::Span| span.is_empty() || usize::from(span.end) <= length;
         assert!(inside(meta.payload));
         assert!(inside(meta.extensions.dependency_descriptor));
         assert!(inside(meta.extensions.abs_capture_time));

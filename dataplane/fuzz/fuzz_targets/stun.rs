@@ -17,6 +17,7 @@ fuzz_target!(|datagram: &[u8]| {
         assert!(username.start <= username.end && username.end <= datagram.len());
     }
     assert!(message.integrity.is_none_or(|at| at + 24 <= datagram.len()));
-    let key = KEY.get_or_init(|| hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, b"a key of ours"));
+    let key =
+        KEY.get_or_init(|| hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, b"a key of ours"));
     assert!(!message.integrity_holds(datagram, key));
 });

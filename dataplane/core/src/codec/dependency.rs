@@ -72,8 +72,8 @@ struct Flags {
 }
 
 impl DependencyReader {
-    /// Reads the descriptor `raw`. A packet that carries a structure replaces the one before, unless it is
-    /// older than the newest frame.
+    /// Reads the descriptor `raw`. A structure that it carries explains it, and replaces the one before
+    /// unless the frame is older than the newest.
     pub fn read(&mut self, raw: &[u8]) -> Result<Dependency, DropReason> {
         let mut bits = BitReader::new(raw);
         let mut next = |width| bits.bits(width).ok_or(DropReason::DdMalformed);
@@ -96,12 +96,14 @@ impl DependencyReader {
         }
         let has_structure = carried.is_some();
         let is_newest = self.newest.is_none_or(|newest| frame >= newest);
-        self.install(carried, is_newest);
-        let structure = self.structure.as_deref().ok_or(DropReason::DdUnknownTemplate)?;
+        let late = self.install(carried, is_newest);
+        let active_targets = late.as_ref().map_or(self.active_targets, Structure::all_targets);
+        let structure = late.as_ref().or(self.structure.as_deref());
+        let structure = structure.ok_or(DropReason::DdUnknownTemplate)?;
         let template = structure.template(template_id).ok_or(DropReason::DdUnknownTemplate)?;
         let mut facts = structure.facts_of(template, frame);
         facts.has_structure = has_structure;
-        facts.active_targets = self.active_targets;
+        facts.active_targets = active_targets;
         definition(&mut bits, flags, structure, &mut facts).ok_or(DropReason::DdMalformed)?;
         if is_newest {
             self.newest = Some(frame);
@@ -126,16 +128,19 @@ impl DependencyReader {
         }
     }
 
-    /// A structure resets the active targets to all (appendix A.4).
-    fn install(&mut self, carried: Option<Structure>, is_newest: bool) {
-        let Some(structure) = carried.filter(|_| is_newest || self.structure.is_none()) else {
-            return;
-        };
+    /// Keeps a new structure, which resets the active targets to all (appendix A.4). One that is late is
+    /// given back: it holds for its own packet only.
+    fn install(&mut self, carried: Option<Structure>, is_newest: bool) -> Option<Structure> {
+        let structure = carried?;
+        if !is_newest && self.structure.is_some() {
+            return Some(structure);
+        }
         self.active_targets = structure.all_targets();
         match &mut self.structure {
             Some(current) => **current = structure,
             None => self.structure = Some(Box::new(structure)),
         }
+        None
     }
 }
 

@@ -265,17 +265,21 @@ fn active_targets_stay_until_they_are_replaced() {
 }
 
 #[test]
-fn frame_numbers_unwrap_and_a_late_structure_changes_nothing() {
+fn frame_numbers_unwrap_and_a_late_structure_explains_only_its_own_packet() {
     let mut reader = DependencyReader::default();
     let first = reader.read(&encode(&key(65_535))).unwrap().facts.frame;
     let next = Plan { template_id: 61, frame: 0, ..Plan::default() };
     assert_eq!(reader.read(&encode(&next)).unwrap().facts.frame, first + 1);
     let mut late = key(65_534);
     late.structure.as_mut().unwrap().offset = 0;
-    late.template_id = 60;
+    late.template_id = 2;
+    late.active_targets = Some((0b10, 2));
     let late = reader.read(&encode(&late)).unwrap();
+    assert_eq!((late.temporal, late.facts.active_targets), (1, 0b10));
     assert_eq!(late.facts.frame, first - 1);
     assert_eq!(reader.structure().unwrap().offset, 60);
+    let newest = Plan { template_id: 61, frame: 1, ..Plan::default() };
+    assert_eq!(reader.read(&encode(&newest)).unwrap().facts.active_targets, 0b11);
 }
 
 #[test]
