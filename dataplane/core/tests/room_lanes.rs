@@ -159,3 +159,18 @@ fn a_track_that_ends_is_told_to_the_legs_of_every_lane() {
         assert_eq!(world.told(leg).last(), Some(&None));
     }
 }
+
+#[test]
+fn a_relay_that_is_told_before_its_leg_still_learns_the_publishers_clock() {
+    let mut world = World::new(2);
+    let publisher = world.join();
+    let audio = world.publish(publisher, Encoder::audio("0", 1_000));
+    let client = world.join();
+    world.run(1_000);
+    world.relay(audio, 1);
+    world.run(10);
+    let leg = world.subscribe(client, audio, (0, 0));
+    // The publisher reports every 400 ms; our first report does not wait for the next one.
+    world.run(150);
+    assert_eq!(world.receiver(leg).reports.len(), 1);
+}

@@ -200,3 +200,26 @@ fn commands_about_what_does_not_exist_or_cannot_be_are_counted() {
     world.command(0, twice);
     assert_eq!(world.drops(DropReason::CommandRefused), 1);
 }
+
+#[test]
+fn a_client_that_falls_silent_costs_nobody_anything_and_its_removal_is_no_mistake() {
+    let mut world = World::new(1);
+    let publisher = world.join();
+    let audio = world.publish(publisher, Encoder::audio("0", 1_000));
+    let (silent, other) = (world.join(), world.join());
+    let gone = world.subscribe(silent, audio, (0, 0));
+    let kept = world.subscribe(other, audio, (0, 0));
+    world.run(1_000);
+    world.clients[silent].checks = false;
+    world.run(31_000);
+    let transport = world.clients[silent].transport;
+    let reason = CloseReason::ConsentExpired;
+    assert!(world.events.contains(&Event::TransportClosed { transport, reason }));
+    let before = world.receiver(gone).observer.packets.len();
+    world.run(31_000);
+    assert_eq!(world.receiver(gone).observer.packets.len(), before, "not one packet after that");
+    world.command(0, Command::RemoveTransport { transport });
+    assert_eq!(world.drops(DropReason::CommandUnknown), 0);
+    assert_eq!(world.receiver(kept).observer.missing(), []);
+    assert_eq!(world.stats()[0].legs.len(), 1);
+}

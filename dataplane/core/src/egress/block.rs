@@ -22,6 +22,9 @@ const ONE_BYTE_MAX: usize = 16;
 /// Level that says silence where a packet brought none (RFC 6464).
 const SILENCE: u8 = 127;
 
+/// Longest descriptor: an element's length is one byte.
+const MAX_DESCRIPTOR: usize = 255;
+
 /// What is stamped on a packet at the very last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stamps {
@@ -100,17 +103,8 @@ impl Block {
         source: &[u8],
         patch: Patch,
     ) -> usize {
-        let mut descriptor = [0; 256];
-        let descriptor = match (self.descriptor, patch) {
-            (Some(_), Patch::Dependency { frame, targets, count }) => {
-                let raw = facts.dependency_descriptor.of(source);
-                let active_targets = Some((targets, count));
-                let changes = Changes { frame, template_shift: 0, active_targets };
-                let len = rewrite(raw, &mut descriptor, &changes).unwrap_or(0);
-                &descriptor[..len]
-            }
-            _ => &[],
-        };
+        let rewritten = self.rewrite(facts, source, patch);
+        let descriptor = rewritten.as_ref().map_or(&[][..], |(bytes, len)| &bytes[..*len]);
         let color = facts.color_space.of(source);
         let wide = descriptor.len() > ONE_BYTE_MAX || color.len() > ONE_BYTE_MAX;
         let (fixed, two_byte) = match &self.one_byte {
@@ -127,6 +121,24 @@ impl Block {
         elements.push(self.content_type, facts.video_content_type.as_slice());
         elements.push(self.color_space, color);
         elements.finish()
+    }
+}
+
+impl Block {
+    /// The dependency descriptor with the leg's numbers, where there is one and the leg negotiated it.
+    fn rewrite(
+        &self,
+        facts: &ExtensionFacts,
+        source: &[u8],
+        patch: Patch,
+    ) -> Option<([u8; MAX_DESCRIPTOR], usize)> {
+        let Patch::Dependency { frame, targets, count } = patch else { return None };
+        self.descriptor?;
+        let active_targets = Some((targets, count));
+        let changes = Changes { frame, template_shift: 0, active_targets };
+        let mut bytes = [0; MAX_DESCRIPTOR];
+        let len = rewrite(facts.dependency_descriptor.of(source), &mut bytes, &changes)?;
+        Some((bytes, len))
     }
 }
 

@@ -110,3 +110,28 @@ fn a_leg_without_extensions_writes_no_block() {
     let facts = ExtensionFacts { audio_level: Some(1), ..ExtensionFacts::default() };
     assert_eq!(block.write(&mut [0; 100], STAMPS, &facts, &[], Patch::None), 0);
 }
+
+#[test]
+fn a_dependency_descriptor_is_written_with_the_legs_numbers_if_it_was_negotiated() {
+    let pairs = negotiated();
+    // Start and end of a frame, template 5, frame number 0x1234; nothing else.
+    let source = [0xC5, 0x12, 0x34];
+    let facts = ExtensionFacts {
+        dependency_descriptor: Span { start: 0, end: 3 },
+        ..ExtensionFacts::default()
+    };
+    let patch = Patch::Dependency { frame: 0xABCD, targets: 0b01, count: 2 };
+    let mut out = vec![0u8; 200];
+    out[0] = 0x90;
+    let block = Block::new("0", &pairs);
+    let length = block.write(&mut out[12..], STAMPS, &facts, &source, patch);
+    assert!(length <= block.bound(&facts));
+    let header = Header::parse(&out[..12 + length]).unwrap();
+    let found = Extensions::parse(&header, &out, &ExtensionIds::new(&pairs)).unwrap();
+    let descriptor = found.facts.dependency_descriptor.of(&out);
+    assert_eq!(descriptor[..3], [0xC5, 0xAB, 0xCD]);
+    assert_eq!(descriptor[3] >> 3, 0b01000, "a mask of active targets, nothing custom");
+    let without = Block::new("0", &pairs[..4]);
+    let shorter = without.write(&mut out[12..], STAMPS, &facts, &source, patch);
+    assert!(shorter < length);
+}

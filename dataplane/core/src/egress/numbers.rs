@@ -118,6 +118,8 @@ mod tests {
         assert_eq!(numbers.state(100), NumberState::GivenUp);
         assert_eq!(numbers.state(101), NumberState::Closed);
         assert_eq!(numbers.state(102), NumberState::Sent);
+        numbers.send(100);
+        assert_eq!(numbers.last(), 102, "a late one does not become the newest");
         numbers.send(100 + WINDOW);
         assert_eq!(numbers.state(100), NumberState::Unknown);
         assert_eq!(numbers.state(101), NumberState::Closed);

@@ -93,12 +93,14 @@ impl Lane {
         transport: TransportId,
         relays: &mut impl Relays,
     ) -> Result<(), DropReason> {
+        let known = self.traffic.remove(&transport).is_some();
+        if self.edge.remove_transport(transport).is_err() && !known {
+            return Err(DropReason::CommandUnknown);
+        }
         // The edge may have released it by itself; what it carried goes in any case.
-        let removed = self.edge.remove_transport(transport).map_err(refused);
-        self.traffic.remove(&transport);
         self.remove_media(now, transport, relays);
         self.outputs.associations.push(ToAssociation::Removed { transport });
-        removed
+        Ok(())
     }
 
     fn add_track(&mut self, track: &AddTrack) -> Result<(), DropReason> {

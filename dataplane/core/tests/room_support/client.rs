@@ -43,6 +43,8 @@ pub struct Client {
     /// Datagrams that came down, and how many of them in runs of at least four.
     pub datagrams: u64,
     pub sends_reports: bool,
+    /// Whether it keeps its consent fresh.
+    pub checks: bool,
     outbound: Outbound,
     inbound: Inbound,
     arrivals: Vec<(u16, u64)>,
@@ -69,6 +71,7 @@ impl Client {
             nacked: 0,
             datagrams: 0,
             sends_reports: true,
+            checks: true,
             outbound: Outbound::new(suite(200 + index as u8), keyed),
             inbound: Inbound::new(suite(100 + index as u8), keyed),
             arrivals: Vec::new(),

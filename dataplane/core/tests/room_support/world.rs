@@ -238,17 +238,23 @@ impl World {
             extensions: extensions_down(),
         };
         self.command(lane, Command::AddLeg(add));
-        if home != lane && !self.relays.contains(&(from.track, home, lane)) {
-            self.relays.push((from.track, home, lane));
-            let to = LaneId(lane as u8);
-            self.command(home, Command::AddRelay { track: from.track, to });
-        }
+        self.relay(from, lane);
         let known = self.clients[client].receivers.iter().any(|receiver| receiver.ssrc == ssrc);
         if !known {
             let receiver = Receiver::new(ssrc, rtx_ssrc, from.video);
             self.clients[client].receivers.push(receiver);
         }
         Subscribed { leg, client, ssrc, track: from.track }
+    }
+
+    /// Tells a track's home that legs of it live on another lane.
+    pub fn relay(&mut self, from: Published, lane: usize) {
+        let home = self.clients[from.client].lane;
+        if home != lane && !self.relays.contains(&(from.track, home, lane)) {
+            self.relays.push((from.track, home, lane));
+            let to = LaneId(lane as u8);
+            self.command(home, Command::AddRelay { track: from.track, to });
+        }
     }
 
     /// What a leg should carry.
@@ -303,7 +309,7 @@ impl World {
     /// Clients check their path every two seconds.
     fn check_path(&mut self, index: usize) {
         let ms = self.now.as_millis();
-        if ms % 2_000 == 0 {
+        if ms % 2_000 == 0 && self.clients[index].checks {
             let name = format!("client{index}");
             let check = Check::new(&name, ms * 100 + index as u64).bytes();
             let client = &mut self.clients[index];
