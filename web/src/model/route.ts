@@ -15,10 +15,15 @@ export const MAX_NAME_LENGTH = 64;
 /** Characters of a room's name; the server refuses longer ones. */
 export const MAX_ROOM_LENGTH = 128;
 
+/** A typed room name; slashes would read as further steps of the path. */
+export function cleanRoom(text: string): string {
+  return cleanName(text.replace(/[/\\]+/g, ' '), MAX_ROOM_LENGTH);
+}
+
 export function parseRoute(path: string, fragment: string): Route {
   const match = /\/meet\/([^/]+)\/?$/.exec(path);
   return {
-    room: cleanName(decode(match?.[1] ?? ''), MAX_ROOM_LENGTH),
+    room: cleanRoom(decode(match?.[1] ?? '')),
     token: new URLSearchParams(fragment.replace(/^#/, '')).get('token')?.trim() ?? '',
   };
 }

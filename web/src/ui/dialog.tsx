@@ -17,9 +17,12 @@ export function Dialog({ title, onClose, children }: Props): JSX.Element {
   const heading = useId();
   useEffect(() => {
     const dialog = ref.current;
+    const opener = document.activeElement;
     dialog?.showModal();
     return () => {
       dialog?.close();
+      // The browser does so only while the focus is inside, and it may rest on the browser's own controls.
+      if (opener instanceof HTMLElement) opener.focus();
     };
   }, []);
   return (

@@ -4,7 +4,7 @@
 
 import type { JSX, TargetedSubmitEvent } from 'preact';
 import { useId, useRef, useState } from 'preact/hooks';
-import { cleanName, MAX_ROOM_LENGTH } from '../model/route';
+import { cleanRoom, MAX_ROOM_LENGTH } from '../model/route';
 import { trouble } from '../model/trouble';
 import { Brand } from './brand';
 import { useTitle } from './hooks';
@@ -17,7 +17,7 @@ export function Welcome({ onChoose }: { readonly onChoose: (room: string) => voi
   useTitle('Conclave');
   const submit = (event: TargetedSubmitEvent<HTMLFormElement>): void => {
     event.preventDefault();
-    const name = cleanName(room, MAX_ROOM_LENGTH);
+    const name = cleanRoom(room);
     setMissing(name === '');
     if (name === '') input.current?.focus();
     else onChoose(name);

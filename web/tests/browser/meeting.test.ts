@@ -57,7 +57,7 @@ describe('tiles', () => {
     const before = await page.locator('[data-participant=p4] video').elementHandle();
     await page.locator('[data-participant=p4] .tile-pin').click();
     await page.locator('[data-participant=p4][data-place=stage]').waitFor();
-    expect(await before?.evaluate((video) => video.isConnected)).toBe(true);
+    expect(await before.evaluate((video) => video.isConnected)).toBe(true);
     await page.getByRole('button', { name: 'Show Elif Yıldız at usual size' }).click();
     await page.locator('[data-participant=p4][data-place=grid]').waitFor();
   });

@@ -79,7 +79,7 @@ function drawnStream(key: string): MediaStream {
   canvas.height = 360;
   const context = canvas.getContext('2d');
   if (!context) throw new Error('invariant: a canvas can be drawn on');
-  const hue = [...key].reduce((sum, character) => (sum * 97 + character.charCodeAt(0) * 53) % 360, 7);
+  const hue = Array.from(key).reduce((sum, character) => (sum * 97 + character.charCodeAt(0) * 53) % 360, 7);
   const draw = key.startsWith('screen') ? drawText : drawPerson;
   draw(context, hue);
   // A stream carries a frame only when something is drawn after the capture began.
