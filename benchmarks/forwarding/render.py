@@ -54,6 +54,7 @@ class Machine(TypedDict):
     cpu: str
     cores: int
     kernel: str
+    load: float  # load average of the minute in which it ended
 
 
 class Results(TypedDict):
@@ -71,7 +72,8 @@ def render(results: Results) -> str:
     return "\n".join(
         [
             f"{machine['cores']} cores of {machine['cpu']}, Linux {machine['kernel']}; medians of {rounds} "
-            f"rounds of {results['seconds_per_round']} s.",
+            f"rounds of {results['seconds_per_round']} s; load average {machine['load']} (the measurement "
+            "itself is about 1; what is above is other work, and the latencies contain it).",
             "",
             HEAD,
             *(_row(series) for series in results["series"]),

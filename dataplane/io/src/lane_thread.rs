@@ -35,6 +35,9 @@ use crate::wait::Waiter;
 /// System calls that one turn makes on one socket before the other stages get their share.
 const RECEIVES_PER_TURN: usize = 8;
 
+/// Packets that make a batch worth sending at once: its system call is spread thin by then.
+const ENOUGH: usize = 256;
+
 /// Items that one turn takes from each ring.
 const ITEMS_PER_TURN: usize = 256;
 
@@ -178,7 +181,10 @@ impl LaneThread {
                 for index in 0..count {
                     self.take_message(socket, index, arrivals);
                 }
-                if count < SLOTS {
+                // What arrived while this was routed (the rest of a frame) makes the runs longer; look again
+                // unless there is enough to send already, or nothing to send at all.
+                let queued = self.lane.outbox().len();
+                if count == 0 || queued >= ENOUGH || (queued == 0 && count < SLOTS) {
                     break;
                 }
             }

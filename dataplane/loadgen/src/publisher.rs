@@ -60,7 +60,8 @@ impl Publisher {
         })
     }
 
-    /// Sends one frame, captured at `at`; `key` forces a key frame. One datagram per packet, one system call.
+    /// Sends one frame, captured at `at`; `key` forces a key frame. It leaves as one train, so that it
+    /// arrives whole on any machine: datagram by datagram the scheduler would decide how many come together.
     pub fn send_frame(&mut self, at: Duration, key: bool) {
         let key = key || u32::from(self.picture) % KEY_FRAME_EVERY == 0;
         let mut buffers = std::mem::take(&mut self.buffers);
@@ -68,11 +69,9 @@ impl Publisher {
         for (index, buffer) in buffers.iter_mut().enumerate() {
             lengths.push(self.seal(buffer, at, index as u32, key).unwrap_or(0));
         }
-        let mut batch = self.sender.batch();
-        for (buffer, len) in buffers.iter().zip(lengths) {
-            batch.push(self.server, &[&buffer[..len]]);
-        }
-        drop(batch);
+        let sealed = buffers.iter().zip(lengths);
+        let packets: Vec<&[u8]> = sealed.map(|(buffer, len)| &buffer[..len]).collect();
+        self.sender.batch().push(self.server, &packets);
         self.buffers = buffers;
         self.picture = (self.picture + 1) & 0x7FFF;
     }

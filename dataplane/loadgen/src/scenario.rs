@@ -32,9 +32,15 @@ const VIDEO: Duration = Duration::from_nanos(33_333_333);
 const AUDIO: Duration = Duration::from_millis(20);
 
 /// 30 frames a second of seven packets are 2 Mbit/s; the number of rooms keeps the sum above 40,000 packets/s.
-pub const SCENARIOS: [Scenario; 4] = [
+/// A frame arrives whole, but for the spaced one, whose packets come one by one as over a slow link.
+pub const SCENARIOS: [Scenario; 5] = [
     video("video 1 to 10", 20, 10),
     video("video 1 to 100", 2, 100),
+    Scenario {
+        burst: 1,
+        interval: Duration::from_nanos(4_761_904),
+        ..video("spaced video 1 to 100", 2, 100)
+    },
     video("video 1 to 500", 1, 500),
     Scenario {
         name: "audio 10 to 50",
