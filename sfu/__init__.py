@@ -6,6 +6,7 @@ The native data plane is `sfu.plane.Plane`, which only the composition root open
 from sfu.dataplane import DataPlanePort, PlaneSnapshot
 from sfu.engine import Engine
 from sfu.negotiation.codecs import ENABLED_MIME_TYPES
+from sfu.negotiation.ingest import OfferedTrack, read_ingest
 from sfu.negotiation.sdp import Fingerprint
 from sfu.peer import Peer
 from sfu.publication import Publication
@@ -16,8 +17,10 @@ __all__ = [
     "DataPlanePort",
     "Engine",
     "Fingerprint",
+    "OfferedTrack",
     "Peer",
     "PlaneSnapshot",
     "Publication",
     "Room",
+    "read_ingest",
 ]

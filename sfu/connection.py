@@ -5,6 +5,7 @@ In come the facts of the peer's descriptions and of the data plane, out go comma
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from common.errors import RemoteError
@@ -46,6 +47,11 @@ class Connection:
         self._ssrc = context.choose(2**32)
         self._labels: dict[int, str] = {}
         self._streams: dict[str, int] = {}
+
+    @property
+    def ufrag(self) -> str:
+        """Our ICE user name: another one with every restart."""
+        return self._ufrag
 
     @property
     def negotiated(self) -> bool:
@@ -105,6 +111,16 @@ class Connection:
         self._context.plane.set_remote(
             self.transport, RemoteSpec(remote.ufrag, fingerprints, self._client, remote.sctp)
         )
+
+    def apply_credentials(self, ufrag: str, pwd: str) -> bool:
+        """The peer's ICE credentials, told apart from a description; whether they are new and restarted ICE."""
+        known = self._remote
+        if known is None or (ufrag == known.ufrag) != (pwd == known.pwd):
+            raise RemoteError("sdp_malformed", "ICE credentials change together")
+        if ufrag == known.ufrag:
+            return False
+        self.apply_remote(replace(known, ufrag=ufrag, pwd=pwd))
+        return True
 
     def restart_ice(self) -> None:
         """New credentials of our end, for the next description."""

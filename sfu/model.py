@@ -119,6 +119,7 @@ class PeerSpec:
     auto_subscribe: bool = True
     adaptive_stream: bool = False
     single_connection: bool = False  # one PeerConnection for both directions
+    renegotiates: bool = True  # False: its first description stays its last one (WHIP, WHEP)
 
 
 @dataclass(frozen=True, slots=True)

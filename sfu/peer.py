@@ -42,7 +42,9 @@ from sfu.model import (
 )
 from sfu.negotiation import extensions
 from sfu.negotiation.answer import build_answer
+from sfu.negotiation.fragment import read_credentials, write_fragment
 from sfu.negotiation.parse import parse
+from sfu.negotiation.sdp import Session
 from sfu.negotiation.transport import read_transport
 from sfu.offering import OfferingSender
 from sfu.publication import Publication
@@ -74,6 +76,7 @@ class Peer:
         self.version = 1
         self.joined_at = context.clock.wall()
         self.single_connection = spec.single_connection
+        self.renegotiates = spec.renegotiates
         self.subscriber_primary = not spec.single_connection and spec.permissions.can_subscribe
         self.failed = False
         self.last_data_sequence = 0
@@ -86,7 +89,8 @@ class Peer:
         self._connection: Connection | None = None  # where the client offers
         self._answering: AnsweringSender | None = None
         self._offering: OfferingSender | None = None
-        if self.single_connection:
+        self._answer: Session | None = None  # the last one that we made
+        if self.single_connection and self.renegotiates:
             self._answering = AnsweringSender(context, self)
             self.subscriber.sender = self._answering
         elif self.subscriber_primary:
@@ -139,8 +143,14 @@ class Peer:
         if self._answering is not None:
             plans |= self._answering.plan(offer, connection)
         answer, agreements = build_answer(
-            offer, plans, connection.local(), connection.setup(), connection.next_version()
+            offer,
+            plans,
+            connection.local(),
+            connection.setup(),
+            connection.next_version(),
+            mux_only=not self.renegotiates,
         )
+        self._answer = answer
         agreed = extensions.identities(
             extension for one in agreements.values() for extension in one.extensions
         )
@@ -151,6 +161,26 @@ class Peer:
             tracks = {mid: one.sid for mid, one in matches.items()}
             tracks |= self._answering.apply(agreements, connection)
         return Description("answer", answer.serialise(), tracks)
+
+    @property
+    def ice_session(self) -> str:
+        """Names the ICE session of the connection where the client offers; another one after each restart."""
+        return self._connection.ufrag if self._connection is not None else ""
+
+    def handle_fragment(self, fragment: str) -> str | None:
+        """What the client tells of ICE beside its offers: candidates, or new credentials.
+
+        New ones restart ICE, and our fragment is returned. Raises RemoteError: sdp_malformed, sdp_limits,
+        connection_failed.
+        """
+        self._require_alive()
+        credentials = read_credentials(fragment)
+        connection = self._connection
+        if connection is None or self._answer is None:
+            raise RemoteError("connection_failed", "nothing was negotiated yet")
+        if credentials is None or not connection.apply_credentials(*credentials):
+            return None
+        return write_fragment(self._answer, connection.local())
 
     def create_offer(self) -> Description:
         """Our offer on the subscriber connection."""

@@ -119,7 +119,7 @@ class Admission:
     def check(self, attempt: Attempt) -> Ticket:
         """Everything that can be known before the upgrade. Raises RemoteError with a code of `STATUS`."""
         query = parse_query(attempt.query)
-        grants = self._authorizer.grants(attempt.authorization, query.get("access_token", ""))
+        grants = self.grants(attempt)
         if not grants.room_join:
             raise RemoteError("join_not_granted", "token lacks roomJoin")
         params = parse_join(query, attempt.user_agent, v1=attempt.v1)
@@ -130,6 +130,11 @@ class Admission:
         self._check_room(grants, params)
         options = merged(grants.room_options, self._defaults)
         return Ticket(grants.room, _spec(grants, params), options, grants, params)
+
+    def grants(self, attempt: Attempt) -> Grants:
+        """What the token of a request grants. Raises RemoteError."""
+        query = parse_query(attempt.query)
+        return self._authorizer.grants(attempt.authorization, query.get("access_token", ""))
 
     def _check_room(self, grants: Grants, params: JoinParams) -> None:
         room = self._rooms.rooms.get(grants.room)

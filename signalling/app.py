@@ -22,10 +22,12 @@ from common.clock import Clock
 from common.errors import RemoteError
 from crypto.tokens import SigningKeys
 from sfu.model import RoomOptions
+from signalling import whip
 from signalling.addresses import Proxies
 from signalling.admission import Admission, Attempt, Authorizer
 from signalling.clients import PUBLISH_CODECS
 from signalling.edge import Edge
+from signalling.http_sessions import SDP, HttpSessions
 from signalling.hub import Hub, HubSettings, no_ice_servers
 from signalling.limits import API_RATE, JOIN_RATE, Rate
 from signalling.messages import IceServer, ServerFacts
@@ -34,6 +36,7 @@ from signalling.ports import Gate, PeerPort, Rooms
 from signalling.room_service import SERVICE, RoomService
 from signalling.twirp import Twirp
 from signalling.websocket import SignalSockets, refusal
+from signalling.whip import Whip
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,7 @@ def create_app(deps: SignallingDeps) -> Signalling:
     proxies = Proxies(deps.trusted_proxies)
     sockets = SignalSockets(hub, admission, proxies, gate=deps.gate, join_rate=deps.join_rate)
     page = Page(deps.static_dir)
+    sessions = HttpSessions(hub, admission, proxies, gate=deps.gate, join_rate=deps.join_rate)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -107,6 +111,7 @@ def create_app(deps: SignallingDeps) -> Signalling:
     api.router.routes += [
         WebSocketRoute("/rtc", sockets.serve_v0),
         WebSocketRoute("/rtc/v1", sockets.serve_v1),
+        *Whip(sessions).routes(),
     ]
     _add_validation(api, admission)
     _add_health(api, deps.is_healthy, page)
@@ -120,7 +125,7 @@ def create_app(deps: SignallingDeps) -> Signalling:
     )
     api.router.routes.append(Mount("/twirp", twirp))
     api.router.default = page
-    return Signalling(Edge(api), api, hub, authorizer, twirp)
+    return Signalling(Edge(api, {whip.PATH: SDP.encode()}), api, hub, authorizer, twirp)
 
 
 def _add_validation(api: FastAPI, admission: Admission) -> None:

@@ -5,6 +5,7 @@ In: ASGI. Out: ASGI. CORS headers are on errors too, or browsers would hide the 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from starlette.exceptions import HTTPException
@@ -21,9 +22,10 @@ _RESPONSE_STARTS: Final = frozenset({"http.response.start", "websocket.http.resp
 class Edge:
     """The outermost layer."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        """Wraps `app`."""
+    def __init__(self, app: ASGIApp, accept_post: Mapping[str, bytes] | None = None) -> None:
+        """Wraps `app`. `accept_post` names, by beginning of the path, what preflights hear that POST takes."""
         self._app = app
+        self._accept_post = accept_post or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One connection."""
@@ -36,10 +38,15 @@ class Edge:
         send = _with_headers(send, origin, validate=scope["path"].endswith("/validate"))
         if scope["type"] == "http":
             if scope["method"] == "OPTIONS" and b"access-control-request-method" in headers:
-                await _preflight(headers, send)
+                await _preflight(headers, send, self._accepted(scope["path"]))
                 return
             receive = _bounded(receive, headers.get(b"content-length", b""))
         await self._app(scope, receive, send)
+
+    def _accepted(self, path: str) -> bytes | None:
+        return next(
+            (kind for base, kind in self._accept_post.items() if path.startswith(base)), None
+        )
 
 
 def _collapse_slashes(scope: Scope) -> None:
@@ -63,13 +70,15 @@ def _with_headers(send: Send, origin: bytes | None, *, validate: bool) -> Send:
     return sender
 
 
-async def _preflight(headers: dict[bytes, bytes], send: Send) -> None:
+async def _preflight(headers: dict[bytes, bytes], send: Send, accepted: bytes | None) -> None:
     wanted = headers.get(b"access-control-request-headers", b"*")
+    extra = [(b"accept-post", accepted)] if accepted is not None else []
     await send(
         {
             "type": "http.response.start",
-            "status": 204,
+            "status": 204 if accepted is None else 200,
             "headers": [
+                *extra,
                 (b"access-control-allow-methods", METHODS),
                 (b"access-control-allow-headers", wanted),
                 (b"access-control-max-age", MAX_AGE),

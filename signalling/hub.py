@@ -71,6 +71,7 @@ class Hub:
         self.people = People(self)
         self.feeds = Feeds(self)
         self.data = DataFeed(self)
+        self.observers: list[Callable[[events.SfuEvent], None]] = []  # hear what the hub has heard
         self._by_room: dict[RoomSid, dict[PeerSid, Member]] = {}
         # Everybody's description by version: a join into a large room copies them, it does not build them.
         self._described: dict[PeerSid, tuple[int, models.ParticipantInfo]] = {}
@@ -239,6 +240,8 @@ class Hub:
         handler = _HANDLERS.get(type(event))
         if handler is not None:
             handler(self, event, self.clock.now())
+        for observer in self.observers:
+            observer(event)
 
     def _room_updated(self, event: events.RoomUpdated, now: float) -> None:
         self.feeds.room_changed(event.room, now)

@@ -13,6 +13,10 @@ MAX_JSON_DEPTH: Final = 64
 MAX_REQUEST_LINE: Final = 64 * 1024
 # LiveKit's default for API calls.
 MAX_BODY: Final = 10 * 1024 * 1024
+# An offer over HTTP: an SDP of a hundred sections fits.
+MAX_OFFER: Final = 256 * 1024
+# A fragment with candidates: twenty interfaces of a well-connected host take 4 KiB.
+MAX_FRAGMENT: Final = 64 * 1024
 # After decompression: an offer and pending tracks fit many times.
 MAX_JOIN_REQUEST: Final = 1024 * 1024
 # A v0 join has twenty.

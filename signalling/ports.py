@@ -156,6 +156,17 @@ class PeerPort(Protocol):
         sdp_fingerprint_changed.
         """
 
+    @property
+    def ice_session(self) -> str:
+        """Names the ICE session of the publisher connection; another one after each restart."""
+
+    def handle_fragment(self, fragment: str) -> str | None:
+        """What the client tells of ICE beside its offers (RFC 8840).
+
+        New credentials restart ICE: returns our fragment, else None.
+        Raises RemoteError: sdp_malformed, sdp_limits, connection_failed.
+        """
+
     def create_offer(self) -> Description:
         """Our offer on the subscriber connection (dual mode)."""
 

@@ -93,8 +93,13 @@ def build_answer(
     local: LocalTransport,
     setup: str,
     version: int,
+    *,
+    mux_only: bool = False,
 ) -> tuple[Session, dict[str, Agreement]]:
-    """The answer and, by mid, what was agreed for the sections that carry media."""
+    """The answer and, by mid, what was agreed for the sections that carry media.
+
+    `mux_only` says of each such section that RTCP has no port of its own, whether or not the offer does.
+    """
     agreements: dict[str, Agreement] = {}
     sections: list[Section] = []
     accepted: list[str] = []
@@ -106,6 +111,8 @@ def build_answer(
             agreement = agree(section, plan)
             agreements[section.mid] = agreement
             answered = _media_section(section, plan, agreement)
+            if mux_only and not answered.rejected:
+                answered = replace(answered, rtcp_mux_only=True)
         else:
             answered = _rejected(section)
         if not answered.rejected:
@@ -148,6 +155,7 @@ def _media_section(section: Section, plan: SectionPlan, agreement: Agreement) ->
         codecs=codec_lines(agreement.formats),
         extensions=agreement.extensions,
         rtcp_mux=True,
+        rtcp_mux_only=section.rtcp_mux_only,
         rtcp_rsize=section.rtcp_rsize,
         extmap_allow_mixed=section.extmap_allow_mixed,
     )

@@ -42,21 +42,36 @@ RID = re.compile(r"[A-Za-z0-9\-_]{1,32}")
 
 def parse(text: str) -> Session:
     """Parses a whole description."""
+    head, chunks = _divided(text)
+    if head[:1] != ["v=0"]:
+        raise _malformed("it does not start with a version line")
+    return _assembled(head[1:], chunks)
+
+
+def parse_fragment(text: str) -> Session:
+    """Parses what travels of a description while ICE goes on (RFC 8840 section 4.4): attributes and sections."""
+    return _assembled(*_divided(text))
+
+
+def _divided(text: str) -> tuple[list[str], list[str]]:
+    """The lines before the first section, and the text of each section."""
     if len(text) > MAX_SDP_LENGTH:
         raise RemoteError("sdp_limits", "the description is too long")
     text = text.replace("\r\n", "\n").rstrip("\n")
     lines = text.split("\n")
-    if lines[0] != "v=0":
-        raise _malformed("it does not start with a version line")
     if max(map(len, lines)) > MAX_LINE_LENGTH:
         raise RemoteError("sdp_limits", "a line is too long")
     if CONTROL.search("".join(lines)):
         raise _malformed("a line has control characters")
-    head, *chunks = NEXT_SECTION.split(text)
+    head, *chunks = NEXT_SECTION.split("\n" + text)
     if len(chunks) > MAX_SECTIONS:
         raise RemoteError("sdp_limits", "the description has too many sections")
+    return head.split("\n")[1:], chunks
+
+
+def _assembled(head: list[str], chunks: list[str]) -> Session:
     session = _SessionBuilder()
-    for line in head.split("\n")[1:]:
+    for line in head:
         name, value = _split(line)
         if name == "o":
             session.read_origin(value)
@@ -172,6 +187,7 @@ class _SectionBuilder(_TransportBuilder):
             end_of_candidates="end-of-candidates" in self.flags,
             bundle_only="bundle-only" in self.flags,
             rtcp_mux="rtcp-mux" in self.flags,
+            rtcp_mux_only="rtcp-mux-only" in self.flags,
             rtcp_rsize="rtcp-rsize" in self.flags,
             extmap_allow_mixed=self.extmap_allow_mixed,
             sctp_port=self.sctp_port,
@@ -441,4 +457,4 @@ _CODEC: dict[str, Callable[[_CodecBuilder, str], None]] = {
     "fmtp": _read_fmtp,
     "rtcp-fb": _read_feedback,
 }
-_FLAGS = frozenset({"end-of-candidates", "bundle-only", "rtcp-mux", "rtcp-rsize"})
+_FLAGS = frozenset({"end-of-candidates", "bundle-only", "rtcp-mux", "rtcp-mux-only", "rtcp-rsize"})

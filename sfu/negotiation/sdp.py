@@ -105,6 +105,7 @@ class Section:
     end_of_candidates: bool = False
     bundle_only: bool = False
     rtcp_mux: bool = False
+    rtcp_mux_only: bool = False  # no fallback to a port for RTCP (RFC 8858)
     rtcp_rsize: bool = False
     extmap_allow_mixed: bool = False
     sctp_port: int | None = None
@@ -196,6 +197,7 @@ def _flag_lines(section: Section) -> Iterator[str]:
     flags = {
         "bundle-only": section.bundle_only,
         "rtcp-mux": section.rtcp_mux,
+        "rtcp-mux-only": section.rtcp_mux_only,
         "rtcp-rsize": section.rtcp_rsize,
         "extmap-allow-mixed": section.extmap_allow_mixed,
     }

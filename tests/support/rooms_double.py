@@ -73,6 +73,14 @@ class PeerDouble:
         mapping = {"3": TrackSid("TR_mapped")} if self.single_connection else {}
         return Description("answer", f"answer to {sdp}", mapping)
 
+    @property
+    def ice_session(self) -> str:
+        return "ice"
+
+    def handle_fragment(self, fragment: str) -> str | None:
+        self.calls.append(("handle_fragment", fragment))
+        return None
+
     def create_offer(self) -> Description:
         self.calls.append(("create_offer",))
         return Description("offer", "v=0 offer")

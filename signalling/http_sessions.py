@@ -1,0 +1,180 @@
+"""Participants whose signalling is a few HTTP requests (WHIP, WHEP): who they are, who may touch them, their end.
+
+In: requests, events of the sfu. Out: tickets, sessions, or RemoteErrors. Must not: know which way media goes.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from common.errors import RemoteError
+from common.ids import PeerSid
+from common.redact import Redacted
+from sfu import events
+from sfu.model import LeaveReason, PeerSpec
+from signalling.addresses import Proxies, rate_key
+from signalling.admission import Admission, Attempt, Ticket
+from signalling.hub import Hub
+from signalling.limits import JOIN_RATE, MAX_FRAGMENT, Rate
+from signalling.messages import IceServer
+from signalling.ports import Gate, PeerPort, RoomPort
+from signalling.rates import KeyedBuckets
+from signalling.resources import read_text, require_match
+
+SDP: Final = "application/sdp"
+FRAGMENT: Final = "application/trickle-ice-sdpfrag"
+# Reasons for which a transport ends because its client wanted that.
+_GOODBYES: Final = frozenset({"peer_closed"})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HttpSession:
+    """A participant with a URL."""
+
+    room: RoomPort
+    peer: PeerPort
+    token: Redacted[str]  # the Authorization header or query that opened it
+    identity: str  # that of the token
+
+
+class HttpSessions:
+    """All of them."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        admission: Admission,
+        proxies: Proxies,
+        *,
+        gate: Gate | None = None,
+        join_rate: Rate = JOIN_RATE,
+    ) -> None:
+        """`gate` has the last word about who gets in."""
+        self.hub = hub
+        self._admission = admission
+        self._proxies = proxies
+        self._gate = gate
+        self._rates = KeyedBuckets(join_rate)
+        self._sessions: dict[PeerSid, HttpSession] = {}
+        hub.observers.append(self.handle_event)
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._sessions)
+
+    def check(self, request: Request) -> Ticket:
+        """Everything that a token says about whoever asks. Raises RemoteError; changes nothing."""
+        key = rate_key(self._proxies.client_address(request.scope))
+        if not self._rates.take(key, self.hub.clock.now()):
+            raise RemoteError("join_rate_exceeded", "too many joins from this address")
+        return self._admission.check(_attempt(request))
+
+    async def open(self, request: Request, ticket: Ticket, spec: PeerSpec) -> HttpSession:
+        """Lets the participant in, if the gate does. The caller negotiates, and ends what it could not."""
+        if self._gate is not None:
+            spec = await self._gate.admit(ticket.room, spec)
+        rooms = self.hub.rooms
+        peer = rooms.join(ticket.room, spec, ticket.options)
+        session = HttpSession(
+            room=rooms.rooms[ticket.room],
+            peer=peer,
+            token=Redacted(_credentials(request)),
+            identity=ticket.grants.identity,
+        )
+        self._sessions[peer.sid] = session
+        return session
+
+    def find(self, request: Request) -> HttpSession:
+        """The session of a URL, for whoever opened it.
+
+        The very token that opened it stays good for it, however long the session lasts; any other has to be
+        valid and of the same room and identity. Raises RemoteError: session_unknown, session_of_another, token_...
+        """
+        session = self._sessions.get(PeerSid(request.path_params["session"]))
+        if session is not None:
+            known, given = session.token.reveal().encode(), _credentials(request).encode()
+            if hmac.compare_digest(known, given):
+                return session
+        grants = self._admission.grants(_attempt(request))
+        if session is None:
+            raise RemoteError("session_unknown", "there is no such session")
+        if (grants.room, grants.identity) != (session.room.name, session.identity):
+            raise RemoteError("session_of_another", "the session belongs to another token")
+        return session
+
+    async def patch_ice(self, request: Request, session: HttpSession) -> Response:
+        """Trickled candidates, or an ICE restart (RFC 9725 sections 4.3.1 to 4.3.3)."""
+        fragment = await read_text(request, FRAGMENT, MAX_FRAGMENT)
+        require_match(request, session.peer.ice_session)
+        ours = session.peer.handle_fragment(fragment)
+        self.hub.rooms.flush()
+        if ours is None:
+            return Response(status_code=204)
+        headers = {"ETag": entity_tag(session.peer)}
+        return Response(ours, 200, headers=headers, media_type=FRAGMENT)
+
+    def close(self, session: HttpSession) -> Response:
+        """Ends a session by its client's will. An entity-tag is of no concern here (RFC 9725 section 4.3.1)."""
+        session.peer.leave(LeaveReason.CLIENT_INITIATED)
+        self.hub.rooms.flush()
+        return Response(status_code=200)
+
+    def handle_event(self, event: events.SfuEvent) -> None:
+        """Nobody comes back to a connection that ended, so its participant leaves at once."""
+        if isinstance(event, events.PeerLeft):
+            self._sessions.pop(event.peer.sid, None)
+        elif isinstance(event, events.ConnectionFailed):
+            session = self._sessions.get(event.peer.sid)
+            if session is not None:
+                goodbye = event.code in _GOODBYES
+                session.peer.leave(
+                    LeaveReason.CLIENT_INITIATED if goodbye else LeaveReason.CONNECTION_TIMEOUT
+                )
+
+
+def entity_tag(peer: PeerPort) -> str:
+    """Names the ICE session, strongly."""
+    return f'"{peer.ice_session}"'
+
+
+def ice_links(servers: Iterable[IceServer]) -> Iterator[str]:
+    """Link header values for STUN and TURN servers (RFC 9725 section 4.6)."""
+    for server in servers:
+        for url in server.urls:
+            parts = [f"<{url}>", 'rel="ice-server"']
+            if server.username:
+                parts.append(f'username="{_escaped(server.username)}"')
+                parts.append(f'credential="{_escaped(server.credential)}"')
+                parts.append('credential-type="password"')
+            yield "; ".join(parts)
+
+
+def options(accepts: str) -> Response:
+    """What an endpoint takes (RFC 9725 section 4.2)."""
+    return Response(status_code=200, headers={"Accept-Post": accepts})
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def _attempt(request: Request) -> Attempt:
+    return Attempt(
+        query=request.scope["query_string"],
+        authorization=request.headers.get("authorization"),
+        user_agent=request.headers.get("user-agent", ""),
+    )
+
+
+def _credentials(request: Request) -> str:
+    """The header, or where a client can't set one the URL's parameter (RFC 9725 section 4.7.1 allows both)."""
+    header = request.headers.get("authorization")
+    if header is not None:
+        return header.removeprefix("Bearer ").strip()
+    return request.query_params.get("access_token", "")

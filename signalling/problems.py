@@ -1,0 +1,90 @@
+"""Refusals of the HTTP interfaces as problem details (RFC 9457): a status, a stable code, a sentence.
+
+In: RemoteErrors. Out: responses. Must not: decide what is refused.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Final
+
+from starlette.responses import Response
+
+from common.errors import RemoteError
+
+MEDIA_TYPE: Final = "application/problem+json"
+REFUSED_BY_POLICY: Final = 403  # a code that is not listed: a gate said no
+RETRY_SECONDS: Final = 1  # short: whoever is sent away finds another node, or this one restarted
+STATUS: Final[Mapping[str, int]] = {
+    # who asks
+    "token_missing": 401,
+    "token_too_long": 401,
+    "token_malformed": 401,
+    "token_algorithm": 401,
+    "token_unknown_key": 401,
+    "token_signature": 401,
+    "token_without_expiry": 401,
+    "token_expired": 401,
+    "token_not_yet_valid": 401,
+    "grants_malformed": 401,
+    "join_not_granted": 403,
+    "metadata_not_granted": 403,
+    "publish_not_granted": 403,
+    "subscribe_not_granted": 403,
+    "room_not_granted": 403,
+    "session_of_another": 403,
+    # what is asked for
+    "method_not_allowed": 405,
+    "content_type": 415,
+    "body_too_long": 413,
+    "query_malformed": 400,
+    "attributes_malformed": 400,
+    "identity_missing": 400,
+    "room_missing": 400,
+    "name_too_long": 400,
+    "limit_exceeded": 400,
+    "room_preset_unknown": 400,
+    "room_unknown": 404,
+    "session_unknown": 404,
+    # descriptions
+    "sdp_malformed": 400,
+    "sdp_limits": 400,
+    "sdp_profile": 422,
+    "sdp_no_fingerprint": 422,
+    "sdp_direction": 422,
+    "sdp_not_bundled": 422,
+    "sdp_section": 422,
+    "codec_unsupported": 422,
+    "too_many_tracks": 422,
+    "too_many_streams": 422,
+    "nothing_offered": 422,
+    "not_allowed": 403,
+    # sessions
+    "precondition_required": 428,
+    "precondition_failed": 412,
+    "connection_failed": 409,
+    # load
+    "join_rate_exceeded": 429,
+    "room_full": 503,
+    "draining": 503,
+}
+
+
+def problem(error: RemoteError, headers: Mapping[str, str] | None = None) -> Response:
+    """The response to a refused request."""
+    status = STATUS.get(error.code, REFUSED_BY_POLICY)
+    body = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": error.message,
+        "code": error.code,
+    }
+    more = dict(headers or {})
+    if status == 401:
+        more["WWW-Authenticate"] = "Bearer"
+    if status in (429, 503):
+        more["Retry-After"] = str(RETRY_SECONDS)
+    return Response(json.dumps(body), status, headers=more, media_type=MEDIA_TYPE)
