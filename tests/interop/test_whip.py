@@ -159,7 +159,7 @@ async def test_an_encoder_that_closes_dtls_has_left(server: Server) -> None:
     room = "aiortc-closes"
     async with viewing(server, room) as viewer:
         async with AiortcEncoder(server, room):
-            await viewer.tracks(2)
+            await counters((await viewer.tracks(2))["video"], 1)
 
         async def gone() -> bool:
             return "encoder" not in await participants(server, room)

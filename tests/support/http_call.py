@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import httpx
@@ -83,6 +84,29 @@ class HttpCall:
     def _hear(self, event: Any) -> None:
         self.world.events.append(event)
         self.signalling.hub.handle_event(event)
+
+
+WHIP = "/whip/v1"
+
+
+def code_of(response: Any) -> tuple[int, str]:
+    """Status and stable code of a problem, whose form is checked."""
+    assert response.headers["content-type"] == "application/problem+json"
+    body = json.loads(response.content)
+    assert body["status"] == response.status_code
+    assert body["detail"]
+    return response.status_code, body["code"]
+
+
+async def publish(call: HttpCall, *media: Media, **options: Any) -> Any:
+    return await call.post(WHIP, call.sdp.offer(*(media or (MICROPHONE, CAMERA))), **options)
+
+
+async def published(call: HttpCall, *media: Media) -> tuple[str, str]:
+    """A session's URL and entity-tag."""
+    response = await publish(call, *media)
+    assert response.status_code == 201
+    return response.headers["location"], response.headers["etag"]
 
 
 def fragment(
