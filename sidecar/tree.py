@@ -7,7 +7,7 @@ full tile. Partial tiles need not survive a crash: the journal holds their entri
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from compliance.files import Files, folder_of, write_file
@@ -97,7 +97,9 @@ class Tree:
             self._edges[row] = []
 
     def _write_partial(self) -> None:
-        parts = [(bundle_path(self.size // WIDTH), self._bundle, encode_bundle)]
+        parts: list[tuple[str, list[bytes], Callable[[Sequence[bytes]], bytes]]] = [
+            (bundle_path(self.size // WIDTH), self._bundle, encode_bundle)
+        ]
         for row, edge in enumerate(self._edges):
             parts.append((tile_path(row, self.size >> (HEIGHT * (row + 1))), edge, b"".join))
         for path, items, encode in parts:
