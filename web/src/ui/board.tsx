@@ -18,6 +18,12 @@ export function Board({ meeting }: { readonly meeting: Meeting }): JSX.Element {
   const ref = useRef<HTMLDivElement>(null);
   const size = useSize(ref);
   const board = layBoard(meeting, size);
+  // Tiles glide when people come and go; while the window itself changes size they stick to it.
+  const drawn = useRef(size);
+  const still = drawn.current !== size;
+  useEffect(() => {
+    drawn.current = size;
+  });
   const measured = size.width > 0 && size.height > 0;
   useEffect(() => {
     if (measured) store.dispatch({ type: 'capacity', capacity: board.capacity });
@@ -25,7 +31,7 @@ export function Board({ meeting }: { readonly meeting: Meeting }): JSX.Element {
   const alone = meeting.phase === 'connected' && meeting.people.length === 1;
   return (
     <div class="board-frame">
-      <div ref={ref} class="board">
+      <div ref={ref} class="board" data-still={still}>
         {measured && (
           <ul class="tiles">
             {board.tiles.map((tile) => (

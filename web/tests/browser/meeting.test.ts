@@ -134,7 +134,7 @@ describe('dialogs and panels', () => {
     }
     await page.keyboard.press('Escape');
     await page.getByRole('dialog').waitFor({ state: 'detached' });
-    expect(await focused(page)).toBe('Choose devices');
+    await expect.poll(() => focused(page)).toBe('Choose devices');
   });
 
   it('open the chat with the cursor in it and close it with Escape, back at its button', async () => {
