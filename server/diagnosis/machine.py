@@ -41,6 +41,8 @@ def _bindable(check: str, kind: socket.SocketKind, address: str, port: int) -> F
             probe.bind((address, port))
         except OSError as error:
             return _bind_problem(check, protocol, address, port, error)
+    if not port:
+        return ok(check, f"any free {protocol} port on {address} will do")
     return ok(check, f"{protocol} port {port} on {address} is free")
 
 

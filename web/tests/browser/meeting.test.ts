@@ -97,6 +97,7 @@ describe('the controls', () => {
     await page.keyboard.press('m');
     await page.locator('[data-control=microphone][data-state=off]').waitFor();
     await page.keyboard.press('c');
+    await page.getByLabel('Message to everyone').and(page.locator(':focus')).waitFor();
     await page.keyboard.type('mmm');
     expect(await page.getByLabel('Message to everyone').inputValue()).toBe('mmm');
     expect(await page.locator('[data-control=microphone]').getAttribute('data-state')).toBe('off');
