@@ -52,6 +52,10 @@ $(CACHE)/page: $(PAGE_SOURCES) web/node_modules/.package-lock.json
 .PHONY: build
 build: $(CACHE)/native $(CACHE)/page ## Build everything: .venv/bin/conclave, the native module, the page
 
+.PHONY: wheel
+wheel: build ## One wheel with everything in it, in dist/
+	$(BIN)/maturin build --release --locked --quiet --out dist
+
 # -- use ------------------------------------------------------------------------------------------
 
 .PHONY: run
@@ -121,5 +125,5 @@ lock: ## Refresh the Python lock files (needs uv)
 
 .PHONY: clean
 clean: ## Remove everything that was built
-	rm -rf .venv $(CACHE) dataplane/target dataplane/fuzz/target web/node_modules web/dist server/page sfu/*.so \
+	rm -rf .venv $(CACHE) dataplane/target dataplane/fuzz/target dist web/node_modules web/dist server/page sfu/*.so \
 		.mypy_cache .ruff_cache .pytest_cache .hypothesis
