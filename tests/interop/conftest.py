@@ -5,6 +5,7 @@ import contextlib
 import json
 import signal
 import subprocess
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,18 +136,16 @@ async def chromium() -> AsyncIterator[Browser]:
         await browser.close()
 
 
-class Client:
-    """A page with livekit-client in it."""
+class Driven(ABC):
+    """A page with livekit-client in it, whatever drives the browser."""
 
-    def __init__(self, page: Page) -> None:
-        self.page = page
-        self.console: list[str] = []
-        page.on("console", lambda message: self.console.append(message.text))
-        page.on("pageerror", lambda error: self.console.append(f"error {error}"))
+    @abstractmethod
+    async def evaluate(self, expression: str) -> Any:
+        """The value of an expression, awaited, in the page."""
 
     async def call(self, function: str, *arguments: object) -> Any:
         joined = ", ".join(json.dumps(argument) for argument in arguments)
-        return await self.page.evaluate(f"{function}({joined})")
+        return await self.evaluate(f"{function}({joined})")
 
     async def decoded(self, kind: str) -> list[dict[str, Any]]:
         """Inbound streams of a kind out of which something was decoded."""
@@ -157,8 +156,21 @@ class Client:
         return [r for r in inbound if r["kind"] == kind and enough(r)]
 
     async def events(self, name: str) -> list[str]:
-        seen: list[list[str]] = await self.page.evaluate("state.events")
+        seen: list[list[str]] = await self.evaluate("state.events")
         return [value for event, value in seen if event == name]
+
+
+class Client(Driven):
+    """A page of Playwright's."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.console: list[str] = []
+        page.on("console", lambda message: self.console.append(message.text))
+        page.on("pageerror", lambda error: self.console.append(f"error {error}"))
+
+    async def evaluate(self, expression: str) -> Any:
+        return await self.page.evaluate(expression)
 
 
 @pytest.fixture

@@ -1,0 +1,247 @@
+"""The unmodified livekit-client in Firefox, which meets Chromium: sight, sound and data, both ways.
+
+Firefox gathers no candidate on the loopback device, so the server and both browsers live in a network
+namespace whose two ends of a virtual cable, one of them with the default route, stay inside.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import json
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.interop.conftest import ROOT, START_SECONDS, Driven, Server, until
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.timeout(120),
+    pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces are made by root"),
+]
+
+ADDRESS = "10.213.0.1"
+CONFIG = f"""
+data = "{{data}}"
+[http]
+port = 0
+[media]
+addresses = ["{ADDRESS}"]
+port = 0
+[keys.devkey]
+secret = "secret"
+"""
+LINE_LIMIT = 1 << 20  # bytes of one answer; statistics of a page take some ten thousand
+
+
+class Namespace:
+    """A network namespace with an address that is not the loopback's, and what runs in it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.prefix = ["ip", "netns", "exec", name]
+
+    def make(self) -> None:
+        for command in (
+            f"netns add {self.name}",
+            f"-n {self.name} link set lo up",
+            f"-n {self.name} link add here type veth peer name there",
+            f"-n {self.name} address add {ADDRESS}/24 dev here",
+            f"-n {self.name} link set here up",
+            f"-n {self.name} link set there up",
+            f"-n {self.name} route add default via 10.213.0.2 dev here",
+        ):
+            subprocess.run(["ip", *command.split()], check=True, capture_output=True)
+
+    def remove(self) -> None:
+        """Kills what is left inside, then lets go of the namespace."""
+        listed = subprocess.run(
+            ["ip", "netns", "pids", self.name], capture_output=True, text=True, check=False
+        )
+        for pid in listed.stdout.split():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
+        subprocess.run(["ip", "netns", "delete", self.name], capture_output=True, check=False)
+
+
+class Browsers:
+    """The driver of both browsers: one question a line, one answer a line."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self._numbers = itertools.count()
+        self._waiting: dict[int, asyncio.Future[Any]] = {}
+        self._reader = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        assert self._process.stdout is not None
+        async for line in self._process.stdout:
+            reply = json.loads(line)
+            future = self._waiting.pop(reply["id"])
+            if "error" in reply:
+                future.set_exception(AssertionError(reply["error"]))
+            else:
+                future.set_result(reply["value"])
+        for future in self._waiting.values():
+            future.set_exception(AssertionError("the driver of the browsers has ended"))
+
+    async def ask(self, **question: object) -> Any:
+        number = next(self._numbers)
+        future = self._waiting[number] = asyncio.get_running_loop().create_future()
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps({"id": number, **question}).encode() + b"\n")
+        return await future
+
+    async def close(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        await asyncio.wait_for(self._process.wait(), START_SECONDS)
+        await self._reader
+
+
+class RemotePage(Driven):
+    """A page with livekit-client in it, in a browser behind the driver."""
+
+    def __init__(self, browsers: Browsers, page: int) -> None:
+        self._browsers = browsers
+        self._page = page
+
+    async def evaluate(self, expression: str) -> Any:
+        return await self._browsers.ask(page=self._page, evaluate=expression)
+
+    async def close(self) -> None:
+        await self._browsers.ask(page=self._page)
+
+
+@pytest.fixture(scope="module")
+def namespace() -> Iterator[Namespace]:
+    made = Namespace(f"conclave-{os.getpid()}")
+    try:
+        made.make()
+        yield made
+    finally:
+        made.remove()
+
+
+@pytest.fixture(scope="module")
+def inside(namespace: Namespace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that announces an address of the namespace and nothing else."""
+    data = tmp_path_factory.mktemp("inside")
+    (data / "conclave.toml").write_text(CONFIG.format(data=data))
+    conclave = [ROOT / ".venv/bin/conclave", "serve", "--config", data / "conclave.toml", "--json"]
+    with (
+        (data / "log").open("w") as log,
+        subprocess.Popen(
+            [*namespace.prefix, *conclave], stdout=subprocess.PIPE, stderr=log, text=True, cwd=ROOT
+        ) as process,
+    ):
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        try:
+            assert line, (data / "log").read_text()
+            yield Server(json.loads(line)["url"], process, data)
+        finally:
+            process.kill()
+
+
+@pytest.fixture(scope="module")
+async def browsers(
+    namespace: Namespace, inside: Server, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Browsers]:
+    node = shutil.which("node")
+    assert node is not None
+    home = tmp_path_factory.mktemp("home")
+    environment = {"PATH": os.environ["PATH"], "HOME": str(home), "TMPDIR": str(home)}
+    with (home / "console").open("w") as console:
+        process = await asyncio.create_subprocess_exec(
+            *namespace.prefix,
+            node,
+            str(Path(__file__).parent / "firefox/driver.mjs"),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=console,
+            env=environment,
+            limit=LINE_LIMIT,
+        )
+        driver = Browsers(process)
+        try:
+            yield driver
+        finally:
+            await driver.close()
+
+
+Enter = Callable[[str, str, bool], Awaitable[RemotePage]]
+
+
+@pytest.fixture
+async def enter(browsers: Browsers, inside: Server) -> AsyncIterator[Enter]:
+    """Lets a browser, which lends its name, into a room; the pages end with the test."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def join(browser: str, room: str, single: bool) -> RemotePage:
+            page = RemotePage(browsers, await browsers.ask(open=browser))
+            stack.push_async_callback(page.close)
+            options = {"room": {"singlePeerConnection": single}}
+            await page.call("join", inside.ws, inside.token(browser, room), options)
+            return page
+
+        yield join
+
+
+either_mode = pytest.mark.parametrize(
+    "single", [True, False], ids=["one-connection", "two-connections"]
+)
+
+
+async def messages_arrive(name: str, sender: RemotePage, receiver: RemotePage) -> None:
+    """Sends one message of each kind and waits until both, and nothing else, are there."""
+    await sender.call("sendData", "sure", {"reliable": True, "topic": "t"})
+    await sender.call("sendData", "fast", {"reliable": False, "topic": "t"})
+    wanted = sorted([name, "t", text] for text in ("sure", "fast"))
+
+    async def arrived() -> bool:
+        return sorted(await receiver.evaluate("state.data")) == wanted
+
+    await until(arrived, f"both messages of {name} arrive")
+
+
+@either_mode
+async def test_firefox_and_chromium_see_hear_and_tell_each_other(
+    enter: Enter, single: bool
+) -> None:
+    room = f"meeting-{single}"
+    firefox = await enter("firefox", room, single)
+    chromium = await enter("chromium", room, single)
+    assert "Firefox/" in await firefox.evaluate("navigator.userAgent")
+    for page in (firefox, chromium):
+        await page.call("publish", {"codec": "vp8", "simulcast": True})
+    for page, name in ((firefox, "firefox"), (chromium, "chromium")):
+        (video,) = await until(lambda p=page: p.decoded("video"), f"{name} decodes video")
+        assert video["codec"] == "video/VP8"
+        await until(lambda p=page: p.decoded("audio"), f"{name} hears sound")
+    await messages_arrive("firefox", firefox, chromium)
+    await messages_arrive("chromium", chromium, firefox)
+
+
+@either_mode
+async def test_layers_of_firefox_can_be_chosen(enter: Enter, single: bool) -> None:
+    firefox = await enter("firefox", f"layers-{single}", single)
+    await firefox.call("publish", {"codec": "vp8", "simulcast": True, "microphone": False})
+    chromium = await enter("chromium", f"layers-{single}", single)
+    await until(lambda: chromium.decoded("video"), "chromium decodes")
+
+    async def shown(rid: str) -> bool:
+        """Whether the picture has the height of a layer, which Firefox chooses by its load."""
+        sent = (await firefox.call("stats"))["outbound"]
+        heights = [layer["frameHeight"] for layer in sent if layer["rid"] == rid]
+        return heights == [stream["frameHeight"] for stream in await chromium.decoded("video")]
+
+    for quality, rid in ((0, "q"), (1, "h"), (0, "q")):
+        await chromium.call("setQuality", quality)
+        await until(lambda r=rid: shown(r), f"layer {rid} is shown")
