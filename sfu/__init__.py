@@ -7,6 +7,7 @@ from sfu.dataplane import DataPlanePort, PlaneSnapshot
 from sfu.engine import Engine
 from sfu.negotiation.codecs import ENABLED_MIME_TYPES
 from sfu.negotiation.ingest import OfferedTrack, read_ingest
+from sfu.negotiation.playback import check_playback
 from sfu.negotiation.sdp import Fingerprint
 from sfu.peer import Peer
 from sfu.publication import Publication
@@ -22,5 +23,6 @@ __all__ = [
     "PlaneSnapshot",
     "Publication",
     "Room",
+    "check_playback",
     "read_ingest",
 ]

@@ -105,6 +105,9 @@ class Connection:
             return
         if known is not None and not self._offers and known.ufrag != remote.ufrag:
             self.restart_ice()
+        self._take(remote)
+
+    def _take(self, remote: RemoteTransport) -> None:
         self._client = self._role(remote)
         self._remote = remote
         fingerprints = tuple((one.algorithm, one.digest) for one in remote.fingerprints)
@@ -119,7 +122,8 @@ class Connection:
             raise RemoteError("sdp_malformed", "ICE credentials change together")
         if ufrag == known.ufrag:
             return False
-        self.apply_remote(replace(known, ufrag=ufrag, pwd=pwd))
+        self.restart_ice()
+        self._take(replace(known, ufrag=ufrag, pwd=pwd))
         return True
 
     def restart_ice(self) -> None:

@@ -25,7 +25,7 @@ class Measuring:
     def __init__(self, context: Context) -> None:
         """Nothing is measured yet."""
         self._context = context
-        self._before: PlaneSnapshot | None = None
+        self.latest: PlaneSnapshot | None = None  # while anybody is connected
         self._states: dict[PeerSid, QualityState] = {}
 
     def watch(self) -> None:
@@ -39,10 +39,10 @@ class Measuring:
         peers = {one.peer.sid: one.peer for one in connections if one.connected}
         self._states = {sid: state for sid, state in self._states.items() if sid in peers}
         if not peers:
-            self._before = None
+            self.latest = None
             return
         now = self._context.plane.snapshot()
-        before, self._before = self._before, now
+        before, self.latest = self.latest, now
         if before is not None:
             for peer in peers.values():
                 if peer.state is PeerState.ACTIVE:

@@ -190,6 +190,14 @@ class TrackGrant:
 
 
 @dataclass(frozen=True, slots=True)
+class View:
+    """A section of a viewer that negotiates once."""
+
+    kind: str  # "audio" or "video"
+    track: TrackSid | None  # what it shows now
+
+
+@dataclass(frozen=True, slots=True)
 class Description:
     """A session description that we made, with our sections' track assignment (single PeerConnection)."""
 

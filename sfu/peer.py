@@ -39,6 +39,7 @@ from sfu.model import (
     PublicationSpec,
     TrackGrant,
     TrackSettings,
+    View,
 )
 from sfu.negotiation import extensions
 from sfu.negotiation.answer import build_answer
@@ -50,6 +51,7 @@ from sfu.offering import OfferingSender
 from sfu.publication import Publication
 from sfu.publisher import Publisher
 from sfu.subscriber import Subscriber
+from sfu.viewing import ViewingSender
 
 if TYPE_CHECKING:
     from sfu.room import Room
@@ -87,12 +89,11 @@ class Peer:
         self._everyone = True
         self._grants: dict[Identity, TrackGrant] = {}
         self._connection: Connection | None = None  # where the client offers
-        self._answering: AnsweringSender | None = None
+        self._answering: AnsweringSender | ViewingSender | None = None
         self._offering: OfferingSender | None = None
-        self._answer: Session | None = None  # the last one that we made
-        if self.single_connection and self.renegotiates:
-            self._answering = AnsweringSender(context, self)
-            self.subscriber.sender = self._answering
+        self._described: Session | None = None  # the last description of that connection
+        if self.single_connection:
+            self.subscriber.sender = self._answering = self._sender()
         elif self.subscriber_primary:
             self._open_subscriber()
         context.peers[sid] = self
@@ -150,7 +151,7 @@ class Peer:
             connection.next_version(),
             mux_only=not self.renegotiates,
         )
-        self._answer = answer
+        self._described = answer
         agreed = extensions.identities(
             extension for one in agreements.values() for extension in one.extensions
         )
@@ -176,19 +177,34 @@ class Peer:
         self._require_alive()
         credentials = read_credentials(fragment)
         connection = self._connection
-        if connection is None or self._answer is None:
+        if connection is None or self._described is None:
             raise RemoteError("connection_failed", "nothing was negotiated yet")
         if credentials is None or not connection.apply_credentials(*credentials):
             return None
-        return write_fragment(self._answer, connection.local())
+        return write_fragment(self._described, connection.local())
+
+    @property
+    def views(self) -> Mapping[int, View]:
+        """What a viewer that negotiates once sees, by the place of each section."""
+        return self._answering.views if isinstance(self._answering, ViewingSender) else {}
 
     def create_offer(self) -> Description:
-        """Our offer on the subscriber connection."""
+        """Our offer on the subscriber connection, or to a viewer that makes none itself."""
+        if isinstance(self._answering, ViewingSender):
+            self._require_alive()
+            connection = self._connection or Connection(self._context, self, offers=True)
+            self._connection = connection
+            self._described = self._answering.create_offer(connection)
+            return Description("offer", self._described.serialise())
         return self._require_offering().create_offer()
 
     def handle_answer(self, sdp: str) -> None:
-        """The client's answer on the subscriber connection."""
-        self._require_offering().handle_answer(sdp)
+        """The client's answer to our offer."""
+        if isinstance(self._answering, ViewingSender):
+            self._require_alive()
+            self._answering.handle_answer(sdp)
+        else:
+            self._require_offering().handle_answer(sdp)
 
     def restart_ice(self) -> None:
         """New credentials on the subscriber connection with the next offer; clients restart what they offer."""
@@ -369,6 +385,13 @@ class Peer:
             self._open_subscriber()
         for publication in list(self.room.tracks.values()):
             self.subscriber.consider(publication)
+
+    def _sender(self) -> AnsweringSender | ViewingSender | None:
+        """How tracks reach a client with a single connection; an encoder takes none."""
+        if self.renegotiates:
+            return AnsweringSender(self._context, self)
+        viewer = self.permissions.can_subscribe and not self.permissions.can_publish
+        return ViewingSender(self._context, self) if viewer else None
 
     def _open_subscriber(self) -> None:
         self._offering = OfferingSender(self._context, self)

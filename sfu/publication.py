@@ -77,6 +77,13 @@ class Publication:
         return self.spec.stream or STREAMS.get(self.spec.source, self.sid)
 
     @property
+    def bitrates(self) -> tuple[int, ...]:
+        """Bit/s of each stream, low to high, as last measured; empty while unknown."""
+        latest = self._context.measuring.latest
+        stats = latest.tracks.get(self.track) if latest and self.track is not None else None
+        return tuple(stats.stream_bps) if stats is not None else ()
+
+    @property
     def sources(self) -> tuple[Format, ...]:
         """The payload types that its media comes in: its codec, and RED around it."""
         return tuple(one for one in self.formats if one.codec in (self.codec, "red"))

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from fastapi import FastAPI
 from starlette.requests import Request
@@ -22,7 +23,6 @@ from common.clock import Clock
 from common.errors import RemoteError
 from crypto.tokens import SigningKeys
 from sfu.model import RoomOptions
-from signalling import whip
 from signalling.addresses import Proxies
 from signalling.admission import Admission, Attempt, Authorizer
 from signalling.clients import PUBLISH_CODECS
@@ -36,7 +36,11 @@ from signalling.ports import Gate, PeerPort, Rooms
 from signalling.room_service import SERVICE, RoomService
 from signalling.twirp import Twirp
 from signalling.websocket import SignalSockets, refusal
+from signalling.whep import Whep
 from signalling.whip import Whip
+
+# What preflights hear that POST takes, by beginning of the path.
+ACCEPT_POST: Final = {"/whip/": SDP.encode(), "/whep/": SDP.encode()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +74,12 @@ class Signalling:
     hub: Hub
     authorizer: Authorizer
     twirp: Twirp  # `services` takes further ones before serving
+    whep: Whep
 
     def shut_down(self) -> None:
         """Sends every client elsewhere; sockets close once they were told."""
         self.hub.shut_down()
+        self.whep.shut_down()
 
 
 def create_app(deps: SignallingDeps) -> Signalling:
@@ -93,7 +99,11 @@ def create_app(deps: SignallingDeps) -> Signalling:
     proxies = Proxies(deps.trusted_proxies)
     sockets = SignalSockets(hub, admission, proxies, gate=deps.gate, join_rate=deps.join_rate)
     page = Page(deps.static_dir)
-    sessions = HttpSessions(hub, admission, proxies, gate=deps.gate, join_rate=deps.join_rate)
+
+    def sessions() -> HttpSessions:
+        return HttpSessions(hub, admission, proxies, gate=deps.gate, join_rate=deps.join_rate)
+
+    ingest, egress = Whip(sessions()), Whep(sessions())
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -111,7 +121,8 @@ def create_app(deps: SignallingDeps) -> Signalling:
     api.router.routes += [
         WebSocketRoute("/rtc", sockets.serve_v0),
         WebSocketRoute("/rtc/v1", sockets.serve_v1),
-        *Whip(sessions).routes(),
+        *ingest.routes(),
+        *egress.routes(),
     ]
     _add_validation(api, admission)
     _add_health(api, deps.is_healthy, page)
@@ -125,7 +136,7 @@ def create_app(deps: SignallingDeps) -> Signalling:
     )
     api.router.routes.append(Mount("/twirp", twirp))
     api.router.default = page
-    return Signalling(Edge(api, {whip.PATH: SDP.encode()}), api, hub, authorizer, twirp)
+    return Signalling(Edge(api, ACCEPT_POST), api, hub, authorizer, twirp, egress)
 
 
 def _add_validation(api: FastAPI, admission: Admission) -> None:

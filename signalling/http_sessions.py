@@ -64,10 +64,6 @@ class HttpSessions:
         self._sessions: dict[PeerSid, HttpSession] = {}
         hub.observers.append(self.handle_event)
 
-    def __len__(self) -> int:
-        """How many there are."""
-        return len(self._sessions)
-
     def check(self, request: Request) -> Ticket:
         """Everything that a token says about whoever asks. Raises RemoteError; changes nothing."""
         key = rate_key(self._proxies.client_address(request.scope))

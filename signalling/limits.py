@@ -15,6 +15,8 @@ MAX_REQUEST_LINE: Final = 64 * 1024
 MAX_BODY: Final = 10 * 1024 * 1024
 # An offer over HTTP: an SDP of a hundred sections fits.
 MAX_OFFER: Final = 256 * 1024
+# The names of some events, or a wish for a layer.
+MAX_WISH: Final = 4 * 1024
 # A fragment with candidates: twenty interfaces of a well-connected host take 4 KiB.
 MAX_FRAGMENT: Final = 64 * 1024
 # After decompression: an offer and pending tracks fit many times.

@@ -23,10 +23,28 @@ from sfu.model import (
     PeerState,
     Permissions,
     PublicationSpec,
+    Quality,
     RoomOptions,
     TrackGrant,
     TrackSettings,
+    View,
 )
+
+
+class LayerPort(Protocol):
+    """A layer that a subscriber may choose; sizes in pixels, 0 where unknown."""
+
+    @property
+    def quality(self) -> Quality:
+        """Orders the layers."""
+
+    @property
+    def width(self) -> int:
+        """Of the picture."""
+
+    @property
+    def height(self) -> int:
+        """Of the picture."""
 
 
 class PublicationPort(Protocol):
@@ -63,6 +81,14 @@ class PublicationPort(Protocol):
     @property
     def rids(self) -> tuple[str, ...]:
         """Low to high; empty for a single stream."""
+
+    @property
+    def options(self) -> Sequence[LayerPort]:
+        """The layers that really exist, low to high."""
+
+    @property
+    def bitrates(self) -> Sequence[int]:
+        """Bit/s of each stream, low to high, as last measured; empty while unknown."""
 
     @property
     def published(self) -> bool:
@@ -167,13 +193,18 @@ class PeerPort(Protocol):
         Raises RemoteError: sdp_malformed, sdp_limits, connection_failed.
         """
 
+    @property
+    def views(self) -> Mapping[int, View]:
+        """What a viewer that negotiates once sees, by the place of each section in its description."""
+
     def create_offer(self) -> Description:
-        """Our offer on the subscriber connection (dual mode)."""
+        """Our offer on the subscriber connection (dual mode), or to a viewer that negotiates once."""
 
     def handle_answer(self, sdp: str) -> None:
-        """The client's answer on the subscriber connection.
+        """The client's answer to our offer.
 
-        One that nothing waits for is ignored and counted. Raises RemoteError: as `handle_offer`.
+        One that nothing waits for is ignored and counted on a subscriber connection; to a viewer it is refused:
+        answer_unexpected. Raises RemoteError: as `handle_offer`.
         """
 
     def restart_ice(self) -> None:

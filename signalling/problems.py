@@ -61,6 +61,15 @@ STATUS: Final[Mapping[str, int]] = {
     "too_many_streams": 422,
     "nothing_offered": 422,
     "not_allowed": 403,
+    "answer_unexpected": 409,
+    "offer_expired": 410,
+    # viewers
+    "not_live": 409,
+    "wish_malformed": 400,
+    "event_unknown": 400,
+    "section_unknown": 422,
+    "layer_unknown": 422,
+    "stream_unknown": 404,
     # sessions
     "precondition_required": 428,
     "precondition_failed": 412,
@@ -85,6 +94,6 @@ def problem(error: RemoteError, headers: Mapping[str, str] | None = None) -> Res
     more = dict(headers or {})
     if status == 401:
         more["WWW-Authenticate"] = "Bearer"
-    if status in (429, 503):
+    if status in (429, 503) or error.code == "not_live":
         more["Retry-After"] = str(RETRY_SECONDS)
     return Response(json.dumps(body), status, headers=more, media_type=MEDIA_TYPE)

@@ -63,14 +63,23 @@ async def read_text(request: Request, media_type: str, limit: int) -> str:
 
     Raises RemoteError: content_type, body_too_long, sdp_malformed.
     """
-    found = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if found != media_type:
-        raise RemoteError("content_type", f"the body has to be {media_type}")
+    require_type(request, media_type)
     body = await read_body(request, limit)
     try:
         return body.decode()
     except UnicodeDecodeError as error:
         raise RemoteError("sdp_malformed", "the body is not UTF-8") from error
+
+
+def media_type_of(request: Request) -> str:
+    """The media type of the body without its parameters, in lower case."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def require_type(request: Request, media_type: str) -> None:
+    """Raises RemoteError `content_type` for any other."""
+    if media_type_of(request) != media_type:
+        raise RemoteError("content_type", f"the body has to be {media_type}")
 
 
 async def read_body(request: Request, limit: int) -> bytes:

@@ -4,7 +4,7 @@ In go sections with what each sends, out comes the offer; in goes the answer, ou
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from common.errors import RemoteError
 from sfu.limits import MAX_MESSAGE_SIZE
@@ -28,21 +28,23 @@ class OfferedSection:
     ended: bool = False
 
 
-def build_offer(sections: Sequence[OfferedSection], local: LocalTransport, version: int) -> Session:
-    """The whole offer; the data channels' section comes first and always exists."""
+def build_offer(
+    sections: Sequence[OfferedSection],
+    local: LocalTransport,
+    version: int,
+    *,
+    data: bool = True,
+    mux_only: bool = False,
+) -> Session:
+    """The whole offer; the section of the data channels, if there is one, comes first.
+
+    `mux_only` says of each media section that RTCP has no port of its own (RFC 8858).
+    """
     facts = local.facts("actpass")
-    data = Section(
-        kind="application",
-        mid=DATA_MID,
-        profile="UDP/DTLS/SCTP",
-        formats=("webrtc-datachannel",),
-        transport=facts,
-        candidates=local.candidates,
-        end_of_candidates=True,
-        sctp_port=5000,
-        max_message_size=MAX_MESSAGE_SIZE,
-    )
-    every = (data, *(_media_section(offered, facts) for offered in sections))
+    media = [replace(_media_section(one, facts), rtcp_mux_only=mux_only) for one in sections]
+    first, *others = [*([_data_section(facts)] if data else []), *media]
+    tagged = replace(first, candidates=local.candidates, end_of_candidates=True)
+    every = (tagged, *others)
     return Session(
         session_id=local.session_id,
         version=version,
@@ -50,6 +52,18 @@ def build_offer(sections: Sequence[OfferedSection], local: LocalTransport, versi
         extmap_allow_mixed=True,
         bundle=tuple(section.mid for section in every if not section.rejected),
         sections=every,
+    )
+
+
+def _data_section(facts: TransportFacts) -> Section:
+    return Section(
+        kind="application",
+        mid=DATA_MID,
+        profile="UDP/DTLS/SCTP",
+        formats=("webrtc-datachannel",),
+        transport=facts,
+        sctp_port=5000,
+        max_message_size=MAX_MESSAGE_SIZE,
     )
 
 

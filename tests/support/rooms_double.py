@@ -20,6 +20,7 @@ from sfu.model import (
     TrackGrant,
     TrackKind,
     TrackSettings,
+    View,
 )
 from signalling.ports import PeerPort
 
@@ -35,6 +36,8 @@ class PublicationDouble:
         self.layers: tuple[LayerSpec, ...] = spec.layers
         self.rids: tuple[str, ...] = ()
         self.published = False
+        self.options: tuple[LayerSpec, ...] = spec.layers
+        self.bitrates: tuple[int, ...] = ()
 
 
 class PeerDouble:
@@ -80,6 +83,10 @@ class PeerDouble:
     def handle_fragment(self, fragment: str) -> str | None:
         self.calls.append(("handle_fragment", fragment))
         return None
+
+    @property
+    def views(self) -> Mapping[int, View]:
+        return {}
 
     def create_offer(self) -> Description:
         self.calls.append(("create_offer",))
