@@ -1,7 +1,7 @@
 """WHEP (draft-ietf-wish-whep): a player watches a room, or one participant of it, with one POST.
 
-In: requests of `/whep/v1` and of the sessions below `/whep/session`. Out: hidden participants that publish nothing,
-whose sections show whatever is published while they stay. Must not: negotiate twice.
+In: requests of `/whep/v1` and of the sessions below `/whep/session`. Out: hidden participants that publish
+nothing, whose sections show whatever is published while they stay. Must not: negotiate twice.
 """
 
 from __future__ import annotations

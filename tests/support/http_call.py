@@ -67,11 +67,17 @@ class HttpCall:
         return await self.http.post(path, content=body, headers=headers)
 
     async def patch(
-        self, path: str, body: str, *, match: str | None = None, **headers: str
+        self,
+        path: str,
+        body: str,
+        *,
+        match: str | None = None,
+        identity: str = "encoder",
+        **headers: str,
     ) -> httpx.Response:
-        """A PATCH of ICE facts with the token of an encoder."""
+        """A PATCH of ICE facts."""
         more = {} if match is None else {"If-Match": match}
-        given = {"Content-Type": FRAGMENT, **self.bearer(), **more, **headers}
+        given = {"Content-Type": FRAGMENT, **self.bearer(identity), **more, **headers}
         return await self.http.patch(path, content=body, headers=given)
 
     def peer(self, identity: str = "encoder") -> Peer:
@@ -107,6 +113,19 @@ async def published(call: HttpCall, *media: Media) -> tuple[str, str]:
     response = await publish(call, *media)
     assert response.status_code == 201
     return response.headers["location"], response.headers["etag"]
+
+
+WHEP = "/whep/v1"
+RECEIVING = (Media("audio", "0", "recvonly"), Media("video", "1", "recvonly"))
+
+
+async def watch(
+    call: HttpCall, *media: Media, path: str = WHEP, sdp: Client | None = None, **options: Any
+) -> httpx.Response:
+    """A viewer's POST, with a token of its own."""
+    offer = (sdp or call.sdp).offer(*(media or RECEIVING))
+    options.setdefault("headers", call.bearer("viewer"))
+    return await call.post(path, offer, **options)
 
 
 def fragment(
