@@ -21,7 +21,7 @@ PLAYER = """async ([url, token]) => {
         connection.addTransceiver(kind, {direction: 'recvonly'});
     connection.ontrack = ({track, streams}) => {
         const element = document.createElement(track.kind);
-        element.muted = element.autoplay = true;
+        element.autoplay = true;
         element.srcObject = streams[0];
         document.body.append(element);
     };
@@ -118,7 +118,7 @@ async def test_ffmpeg_is_watched_by_a_browser(
 
             async def decoded() -> Any:
                 found = await page.evaluate(DECODED)
-                return found.get("video", 0) > 20 and found.get("audio", 0) > 0 and found
+                return bool(found.get("video", 0) > 20 and found.get("audio", 0) > 0)
 
             await until(decoded, "the browser decodes picture and sound")
             first = await page.evaluate(SHOWN)
@@ -127,7 +127,8 @@ async def test_ffmpeg_is_watched_by_a_browser(
         async with encoding(server, room, tmp_path, active=True):
 
             async def goes_on() -> bool:
-                return int(await page.evaluate(SHOWN)) > first + 20
+                frames: int = await page.evaluate(SHOWN)
+                return frames > first + 20
 
             await until(goes_on, "the browser shows the encoder that started over")
     finally:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import RemoteError
-from sfu import OfferedTrack, read_ingest
+from sfu import OfferedTrack, check_playback, read_ingest
 from sfu.model import TrackKind
 from sfu.negotiation.fragment import read_credentials
 from tests.support.descriptions import Client, Media
@@ -136,3 +136,32 @@ def outcome_of(text: str) -> str:
     except RemoteError as error:
         return error.code
     return "read" if found is None or all(found) else "half"
+
+
+# -- offers of viewers --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("media", "code"),
+    [
+        ((Media("audio", "0", "recvonly"), Media("video", "1", "sendrecv")), ""),
+        ((Media("audio", "0", "inactive"),), "sdp_direction"),
+        ((Media("audio", "0", "sendonly"),), "sdp_direction"),
+        ((), "nothing_offered"),
+    ],
+)
+def test_sections_of_viewers_receive(media: tuple[Media, ...], code: str) -> None:
+    assert refusal_of(check_playback, Client().offer(*media)) == code
+
+
+def test_a_viewer_has_to_know_a_codec_of_ours() -> None:
+    offer = Client().offer(Media("audio", "0", "recvonly"))
+    odd = re.sub(r"(opus|red|PCMU|PCMA)/", r"x-\1/", offer)
+    assert refusal_of(check_playback, odd) == "codec_unsupported"
+
+
+def test_a_viewers_offer_cut_off_anywhere_is_taken_or_refused() -> None:
+    offer = Client().offer(Media("audio", "0", "recvonly"), Media("video", "1", "recvonly"))
+    codes = {refusal_of(check_playback, offer[:end]) for end in range(0, len(offer), 7)}
+    assert codes <= {"", "sdp_malformed", "sdp_profile", "nothing_offered", "sdp_no_fingerprint",
+                     "codec_unsupported", "sdp_not_bundled", "sdp_direction"}  # fmt: skip
