@@ -121,7 +121,7 @@ async def test_ffmpeg_is_watched_by_a_browser(
                 return bool(found.get("video", 0) > 20 and found.get("audio", 0) > 0)
 
             await until(decoded, "the browser decodes picture and sound")
-            first = await page.evaluate(SHOWN)
+            first: int = await page.evaluate(SHOWN)
             assert first > 0
         assert encoder.failure is None
         async with encoding(server, room, tmp_path, active=True):
