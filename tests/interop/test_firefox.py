@@ -245,3 +245,14 @@ async def test_layers_of_firefox_can_be_chosen(enter: Enter, single: bool) -> No
     for quality, rid in ((0, "q"), (1, "h"), (0, "q")):
         await chromium.call("setQuality", quality)
         await until(lambda r=rid: shown(r), f"layer {rid} is shown")
+
+
+@pytest.mark.parametrize(("codec", "mime"), [("vp9", "video/VP9"), ("av1", "video/AV1")])
+async def test_firefox_decodes_the_other_codecs_of_chromium(
+    enter: Enter, codec: str, mime: str
+) -> None:
+    chromium = await enter("chromium", codec, True)
+    await chromium.call("publish", {"codec": codec, "microphone": False})
+    firefox = await enter("firefox", codec, True)
+    (video,) = await until(lambda: firefox.decoded("video"), f"firefox decodes {codec}")
+    assert video["codec"] == mime
