@@ -155,6 +155,8 @@ class Auditor:
                 log.warning("the audit log's connection failed: %s", _name(error))
             finally:
                 self._disconnected(writer)
+                with contextlib.suppress(OSError):
+                    await writer.wait_closed()
             await asyncio.sleep(backoff)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:

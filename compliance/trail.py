@@ -23,6 +23,7 @@ from compliance.words import Role
 
 MAX_WAITING: Final = 8192  # tickets without a number; a second's worth of the busiest node
 MAX_WINDOW: Final = 4096  # entries handed over and not confirmed; 2 MiB of memory
+NEARLY_EMPTY: Final = 1024  # entries in a spool that a connected sidecar takes within a moment
 DISK_RETRY: Final = 1.0  # seconds until a failed spool is tried again
 
 
@@ -240,7 +241,7 @@ class Trail:
 
     def handle_timeout(self, *, now: float, wall: float) -> None:
         """Time has passed."""
-        if self._mode is FailMode.SPOOL and self._oldest() + self._limits.spool_after <= now:
+        if self._spool_at() <= now:
             self._begin_spooling(now)
         self._expire(now, wall)
         self._pump(now)
@@ -251,8 +252,7 @@ class Trail:
             next((each.deadline for each in queue if each.ticket), math.inf)
             for queue in (self._waiting, self._window)
         ]
-        if self._mode is FailMode.SPOOL and not self._spooling:
-            deadlines.append(self._oldest() + self._limits.spool_after)
+        deadlines.append(self._spool_at())
         if self._disk_retry > -math.inf and (self._spooling or self._spooled):
             deadlines.append(self._disk_retry)
         return min(deadlines)
@@ -263,8 +263,8 @@ class Trail:
         """Moves events as far as they can go."""
         if now >= self._disk_retry:
             self._disk_retry = -math.inf
-        if self._connected and not (self._spooled or self._storing):
-            self._spooling = False
+        if self._connected and not self._storing and self._spooled <= NEARLY_EMPTY:
+            self._spooling = False  # what comes now waits the moment until the spool is empty
         direct = self._connected and not self._spooled and not self._spooling
         if direct or self._spooling:
             self._number()
@@ -301,11 +301,12 @@ class Trail:
             self._effects.append(Load(self._replayed, room))
 
     def _begin_spooling(self, now: float) -> None:
-        if not self._spooling:
-            self._spooling = True
-            if self._connected:
-                self._effects.append(Reconnect())  # so that late confirmations are not miscounted
-                self.handle_disconnected(now=now)
+        self._spooling = True
+        if self._sent:
+            self._effects.append(Reconnect())  # so that late confirmations are not miscounted
+            self.handle_disconnected(now=now)
+        self._number()
+        self._store()
 
     def _resume(self, now: float) -> None:
         self._generation += 1
@@ -338,7 +339,9 @@ class Trail:
         if ticket:
             self._effects.append(Settled(ticket, receipt, code))
 
-    def _oldest(self) -> float:
-        """Since when the oldest event waits that is in neither the log nor the spool."""
+    def _spool_at(self) -> float:
+        """When the spool takes over, because the oldest event that is not durable has waited for long enough."""
+        if self._mode is not FailMode.SPOOL or self._spooling:
+            return math.inf
         ages = [queue[0].since for queue in (self._window, self._waiting) if queue]
-        return min(ages, default=math.inf)
+        return max(min(ages, default=math.inf) + self._limits.spool_after, self._disk_retry)

@@ -144,3 +144,8 @@ class DiskFile:
 
     def close(self) -> None:
         """Closing never fails here."""
+
+
+def always(*, answer: bool) -> Callable[[], bool]:
+    """For `Disk.crash`: all of what was not made durable survives, or nothing does."""
+    return lambda: answer

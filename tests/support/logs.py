@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
 
 from compliance.envelope import encode, peek
 from compliance.events import CustomRecorded
 from compliance.files import Files
 from crypto.merkle import leaf_hash, root_of
-from crypto.notes import Checkpoint, Signer, open_note
+from crypto.notes import Checkpoint, Signer, Verifier, open_note
 from crypto.tiles import WIDTH, bundle_path, decode_bundle, decode_tile, tile_path, width_at
 from sidecar.store import Arrival, Keeper, Writer, open_store
 from tests.support.audit import SYSTEM, record
+
+
+class Readable(Protocol):
+    """Whatever can read files."""
+
+    def read(self, path: str) -> bytes: ...
+
 
 SIGNER = Signer("conclave.example/audit", bytes(range(32)))
 
@@ -63,9 +72,9 @@ class Log:
         self.writer.close()
 
 
-def read_log(files: Files) -> tuple[Checkpoint, list[bytes]]:
+def read_log(files: Readable, key: Verifier = SIGNER.verifier) -> tuple[Checkpoint, list[bytes]]:
     """Checkpoint and entries of a published log, all of it recomputed by definition."""
-    text, _ = open_note(files.read("checkpoint").decode(), [SIGNER.verifier])
+    text, _ = open_note(files.read("checkpoint").decode(), [key])
     checkpoint = Checkpoint.decode(text)
     entries: list[bytes] = []
     for bundle in range(-(-checkpoint.size // WIDTH)):
@@ -84,6 +93,22 @@ def read_log(files: Files) -> tuple[Checkpoint, list[bytes]]:
     return checkpoint, entries
 
 
+def read_published(root: Path) -> list[bytes]:
+    """Entries of the log in a folder, whatever key signed it, all of it recomputed by definition."""
+    key = Verifier.decode((root / "key.pub").read_text())
+    return read_log(Folder(root), key)[1]
+
+
+class Folder:
+    """Reads files below a folder without locking it; the reading part of `Files`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def read(self, path: str) -> bytes:
+        return (self.root / path).read_bytes()
+
+
 def check(log: Log, confirmed: dict[int, int], published: int) -> None:
     """All that was confirmed and published is there, and the log goes on."""
     _, entries = read_log(log.files)
@@ -97,5 +122,5 @@ def check(log: Log, confirmed: dict[int, int], published: int) -> None:
     assert len(read_log(log.files)[1]) == len(entries) + 5
 
 
-def _read(files: Files, path: str, width: int) -> bytes:
+def _read(files: Readable, path: str, width: int) -> bytes:
     return files.read(path if width == WIDTH else f"{path}.p/{width}")

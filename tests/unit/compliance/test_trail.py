@@ -178,6 +178,7 @@ def test_the_spool_is_emptied_before_anything_new_is_sent() -> None:
     made.handle_connected(now=0.0)
     assert made.drain() == [Load(0, 3)]
     made.submit(EVENT, now=0.0, wall=WALL)
+    assert made.next_deadline() == 0.25
     made.handle_loaded([b"a", b"b"], made.generation, now=0.1)
     assert made.drain() == [Send((b"a", b"b")), Load(2, 1)]
     made.handle_loaded([b"c"], made.generation, now=0.1)
@@ -187,6 +188,18 @@ def test_the_spool_is_emptied_before_anything_new_is_sent() -> None:
     assert discard == Discard(3)
     assert isinstance(send, Send)
     assert sequences(send.entries) == [1]
+
+
+def test_while_a_long_spool_is_emptied_new_events_go_to_its_end() -> None:
+    made = trail(FailMode.SPOOL, spooled=5000)
+    made.handle_connected(now=0.0)
+    ticket = made.submit(EVENT, now=0.0, wall=WALL)
+    assert made.drain() == [Load(0, 4096)]
+    made.handle_timeout(now=0.25, wall=WALL)
+    (store,) = made.drain()
+    assert isinstance(store, Store)
+    made.handle_stored(now=0.3)
+    assert made.drain() == [Settled(ticket, Receipt(1, None))]
 
 
 def test_a_load_for_an_earlier_connection_is_not_sent() -> None:

@@ -12,7 +12,7 @@ from compliance.files import PosixFiles
 from compliance.vault import Subject, Vault, period_of
 from compliance.words import TenantId, VaultRef
 from crypto.sealing import SealError
-from tests.support.disk import Disk, PowerCut
+from tests.support.disk import Disk, PowerCut, always
 
 MASTER = Redacted(bytes(range(32)))
 ANNA = Subject(TenantId("acme"), Redacted("anna@example.org"))
@@ -110,7 +110,7 @@ def test_erasure_survives_a_power_cut_anywhere(operation: int) -> None:
     except PowerCut:
         pass
     for survives in (False, True):
-        after = Vault(disk.crash(lambda survives=survives: survives), MASTER)
+        after = Vault(disk.crash(always(answer=survives)), MASTER)
         try:
             assert after.read(private) == FACTS
             assert not done

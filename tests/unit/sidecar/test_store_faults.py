@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from sidecar import journal as journal_module
 from sidecar.journal import JournalBroken
-from tests.support.disk import Disk, PowerCut
+from tests.support.disk import Disk, PowerCut, always
 from tests.support.logs import Log, arrivals, check
 
 GROUPS = [3, 250, 2, 1, 300]  # crosses two bundles
@@ -85,7 +85,7 @@ def test_every_operation_may_fail_and_nothing_confirmed_is_lost(
         disk = failing(kind, at)
         confirmed, published = attempt(disk)
         for keep in (False, True):
-            check(Log(disk.crash(lambda keep=keep: keep)), confirmed, published)
+            check(Log(disk.crash(always(answer=keep))), confirmed, published)
 
 
 @given(st.sampled_from(KINDS), st.floats(0, 1), st.integers(0, 2**32), st.integers(1, 60))

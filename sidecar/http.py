@@ -1,0 +1,87 @@
+"""What the sidecar shows over HTTP: its metrics, its log for readers and auditors, its desk as a witness.
+
+In: requests. Out: files of the log as C2SP tlog-tiles names them, an exposition, answers of C2SP tlog-witness.
+Must not: show anything else of the disk. Entries hold pseudonyms only, but who reads them is the operator's
+decision: the address is loopback unless configured otherwise.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from compliance.files import Files
+from crypto.tiles import TileError, parse_path
+from sidecar.metrics import Metrics
+from sidecar.store import CHECKPOINT
+from sidecar.witness import MAX_REQUEST, TEXT_TYPE, Cosigned
+from sidecar.witnessing import COSIGNED, WitnessDesk
+
+_FOREVER: Final = "public, max-age=31536000, immutable"
+_SHORT: Final = "no-cache"
+
+
+def make_app(files: Files, metrics: Metrics, desk: WitnessDesk | None) -> Starlette:
+    """The application; without a desk this sidecar is no witness."""
+
+    def checkpoint(request: Request) -> Response:
+        return _file(files, request.url.path.lstrip("/"), TEXT_TYPE, _SHORT)
+
+    def tile(request: Request) -> Response:
+        path = request.url.path.lstrip("/")
+        try:
+            parse_path(path)
+        except TileError:
+            return PlainTextResponse("not found\n", 404)
+        return _file(files, path, "application/octet-stream", _FOREVER)
+
+    def exposition(_request: Request) -> Response:
+        return Response(metrics.exposition(), media_type="text/plain; version=0.0.4")
+
+    async def add_checkpoint(request: Request) -> Response:
+        if desk is None:
+            return PlainTextResponse("no witness\n", 404)
+        body = await _body(request)
+        if body is None:
+            return PlainTextResponse("too long\n", 413)
+        decision = await desk.answer(body)
+        if isinstance(decision, Cosigned):
+            return Response(decision.body, media_type=TEXT_TYPE)
+        headers = {"content-type": decision.content_type}
+        return Response(decision.body, decision.status, headers=headers)
+
+    return Starlette(
+        routes=[
+            Route(f"/{CHECKPOINT}", checkpoint),
+            Route(f"/{COSIGNED}", checkpoint),
+            Route("/tile/{path:path}", tile),
+            Route("/metrics", exposition),
+            Route("/add-checkpoint", add_checkpoint, methods=["POST"]),
+        ]
+    )
+
+
+def _file(files: Files, path: str, content_type: str, caching: str) -> Response:
+    try:
+        content = files.read(path)
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        return PlainTextResponse("not found\n", 404)
+    headers = {"content-type": content_type, "cache-control": caching}
+    return Response(content, headers=headers)
+
+
+async def _body(request: Request) -> bytes | None:
+    """The body, or None if it is too long."""
+    body = b""
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MAX_REQUEST:
+                return None
+    except ClientDisconnect:
+        return None
+    return body

@@ -1,0 +1,184 @@
+"""The Unix socket on which processes of this machine hand their events over.
+
+In: connections whose peer the kernel vouches for, frames. Out: arrivals for the service, its answers as frames.
+Must not: listen to another user's processes, or to an entry whose heading cannot be read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import struct
+from collections.abc import Collection
+from pathlib import Path
+from typing import Final
+
+from common.errors import LocalError, RemoteError
+from compliance.envelope import peek
+from compliance.wire import (
+    UNKNOWN_INDEX,
+    VERSION,
+    Frame,
+    FrameReader,
+    FrameType,
+    acked,
+    parse_prove,
+)
+from sidecar.metrics import Metrics
+from sidecar.service import Service
+from sidecar.store import Arrival
+
+MAX_CONNECTIONS: Final = 64  # a node has some ten processes that record
+READ_SIZE: Final = 64 * 1024  # bytes
+_CREDENTIALS: Final = struct.Struct("3i")  # pid, uid, gid; see unix(7)
+log = logging.getLogger(__name__)
+
+
+class Intake:
+    """The listening socket."""
+
+    def __init__(
+        self, service: Service, path: Path, *, users: Collection[int], metrics: Metrics
+    ) -> None:
+        """`users` are the numeric ids whose processes may connect."""
+        self._service = service
+        self._path = path
+        self._users = frozenset(users)
+        self._metrics = metrics
+        self._server: asyncio.Server | None = None
+        self._connections: set[_Connection] = set()
+        self._count = 0
+
+    async def start(self) -> None:
+        """Listens. Raises LocalError `socket_in_use`, OSError."""
+        if await _answers(self._path):
+            raise LocalError("socket_in_use", f"another process listens on {self._path}")
+        self._server = await asyncio.start_unix_server(self._serve, sock=_listen(self._path))
+
+    async def stop(self) -> None:
+        """Accepts nobody any more; who is connected is let go."""
+        if self._server is not None:
+            self._server.close()
+        for connection in list(self._connections):
+            connection.close()
+            await connection.wait_closed()
+        _unlink(self._path)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._count += 1
+        connection = _Connection(self._count, self._service, writer)
+        if _user_of(writer) not in self._users:
+            self._refuse(connection, "peer_refused")
+            return
+        if len(self._connections) >= MAX_CONNECTIONS:
+            self._refuse(connection, "too_many_connections")
+            return
+        self._connections.add(connection)
+        try:
+            await connection.read(reader)
+        except RemoteError as error:
+            log.warning("a connection to the log ends: %s", error.code)
+            self._refuse(connection, error.code)
+        except OSError:
+            connection.close()
+        finally:
+            self._connections.discard(connection)
+
+    def _refuse(self, connection: _Connection, code: str) -> None:
+        self._metrics.refused.labels(code).inc()
+        connection.refused(code)
+
+
+class _Connection:
+    """One peer; see `sidecar.service.Connection`."""
+
+    def __init__(self, number: int, service: Service, writer: asyncio.StreamWriter) -> None:
+        self.number = number
+        self._service = service
+        self._writer = writer
+        self._closed = False
+
+    async def read(self, reader: asyncio.StreamReader) -> None:
+        """Until the peer or an answer ends it. Raises RemoteError, OSError."""
+        frames = FrameReader()
+        greeted = False
+        while not self._closed and (data := await reader.read(READ_SIZE)):
+            for frame in frames.feed(data):
+                if not greeted:
+                    _check_greeting(frame)
+                    greeted = True
+                elif frame.type is FrameType.EVENT:
+                    head = peek(frame.body)
+                    arrival = Arrival(frame.body, head.source, head.sequence, self.number)
+                    await self._service.put(arrival, self)
+                elif frame.type is FrameType.PROVE:
+                    receipt = await self._service.receipt(parse_prove(frame.body))
+                    self._write(Frame(FrameType.PROOF, receipt.encode()))
+                else:
+                    raise RemoteError("frame_malformed", "only the log sends such frames")
+        self.close()
+
+    def acked(self, indexes: list[int | None]) -> None:
+        """The oldest unanswered entries are durable."""
+        self._write(acked([UNKNOWN_INDEX if index is None else index for index in indexes]))
+
+    def refused(self, code: str) -> None:
+        """Nothing unanswered was stored."""
+        self._write(Frame(FrameType.REFUSED, code.encode()))
+        self.close()
+
+    def close(self) -> None:
+        """Ends the connection once what was written is out."""
+        self._closed = True
+        self._writer.close()
+
+    async def wait_closed(self) -> None:
+        """Until the connection is gone."""
+        with contextlib.suppress(OSError):
+            await self._writer.wait_closed()
+
+    def _write(self, frame: Frame) -> None:
+        if not self._closed:
+            self._writer.write(frame.encode())
+
+
+def _check_greeting(frame: Frame) -> None:
+    if frame.type is not FrameType.HELLO:
+        raise RemoteError("frame_malformed", "a connection opens with HELLO")
+    if frame.body != bytes([VERSION]):
+        raise RemoteError("protocol_version", "the peer speaks another version")
+
+
+def _user_of(writer: asyncio.StreamWriter) -> int:
+    peer = writer.get_extra_info("socket")
+    raw = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    _, user, _ = _CREDENTIALS.unpack(raw)
+    return int(user)
+
+
+async def _answers(path: Path) -> bool:
+    try:
+        _, writer = await asyncio.open_unix_connection(path)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+def _listen(path: Path) -> socket.socket:
+    """A socket that the owner alone may connect to, in place of one that a dead process left."""
+    _unlink(path)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)
+    try:
+        listener.bind(str(path))
+    finally:
+        os.umask(before)
+    return listener
+
+
+def _unlink(path: Path) -> None:
+    path.unlink(missing_ok=True)
