@@ -38,6 +38,8 @@ class ProbeSession:
         self.publisher = RTCPeerConnection(configuration)
         self.subscriber = RTCPeerConnection(configuration)
         self.subscriber.on("track", self._received)
+        self._moved = asyncio.Event()
+        self.subscriber.on("connectionstatechange", self._moved.set)
         self.connected = asyncio.Event()
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.room = ""
@@ -111,6 +113,11 @@ class ProbeSession:
             self._refuse(RemoteError(code, message.request_response.message or code))
 
     async def _answer_offer(self, offer: rtc.SessionDescription) -> None:
+        # Aiortc takes a description only when no handshake of an earlier one is under way.
+        while self.subscriber.connectionState == "connecting":
+            self._moved.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._moved.wait(), ANSWER_SECONDS)
         await self.subscriber.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))
         await self.subscriber.setLocalDescription(await self.subscriber.createAnswer())
         answer = rtc.SessionDescription(
@@ -193,10 +200,11 @@ async def join(
         await welcome
         yield session
     finally:
-        await session.close()
+        # Nothing the server still says may reach connections that are being closed.
         runner.cancel()
         with suppress(asyncio.CancelledError):
             await runner
+        await session.close()
 
 
 def signal_address(url: str) -> Any:
