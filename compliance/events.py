@@ -2,7 +2,7 @@
 
 In: facts in the words of `compliance.words`. Out: values that `compliance.envelope` writes down. Must not: hold
 personal data. A person is a pseudonym; what else must be remembered is sealed in the vault, and the event holds a
-keyed commitment and a reference to it. A new kind is added here, to `KINDS`, and to `docs/audit-format.md`.
+keyed commitment and a reference to it. A new kind is added here and to `KINDS`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Frames between a process that records events and the sidecar; `docs/audit-format.md` has the table.
+"""Frames between a process that records events and the sidecar.
 
 In: a stream of bytes in any pieces. Out: frames. Must not: hold more than one frame of bounded length, or believe
 a length before it is checked.

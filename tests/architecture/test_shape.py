@@ -18,7 +18,6 @@ PACKAGES = (
     "signalling",
     "sidecar",
     "server",
-    "verifier",
     "benchmarks",
     "scripts",
 )
