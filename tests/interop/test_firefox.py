@@ -92,6 +92,7 @@ class Browsers:
             future.set_exception(AssertionError("the driver of the browsers has ended"))
 
     async def ask(self, **question: object) -> Any:
+        assert not self._reader.done(), "the driver of the browsers has ended"
         number = next(self._numbers)
         future = self._waiting[number] = asyncio.get_running_loop().create_future()
         assert self._process.stdin is not None

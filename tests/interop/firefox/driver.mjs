@@ -18,6 +18,8 @@ const FILES = {
   '/livekit-client.umd.js': ['web/node_modules/livekit-client/dist/livekit-client.umd.js', 'text/javascript'],
 };
 
+const LAUNCH_TIMEOUT = 60_000; // milliseconds; Firefox with a new profile takes 12 s on two busy cores
+
 const BROWSERS = {
   firefox: {
     browser: 'firefox',
@@ -58,8 +60,12 @@ await once(server, 'listening');
 const launched = new Map();
 const pages = [];
 
+function launch(name) {
+  return puppeteer.launch({ headless: true, timeout: LAUNCH_TIMEOUT, ...BROWSERS[name] });
+}
+
 async function open(name) {
-  if (!launched.has(name)) launched.set(name, puppeteer.launch({ headless: true, ...BROWSERS[name] }));
+  if (!launched.has(name)) launched.set(name, launch(name));
   const context = await (await launched.get(name)).createBrowserContext();
   const page = await context.newPage();
   page.on('console', (message) => console.error(`${name}: ${message.text()}`));
