@@ -34,7 +34,7 @@ async def examine(config: Config, url: str, terminal: Terminal) -> int:
     keys = SigningKeys(config.keys)
 
     def token(identity: str) -> str:
-        spec = AccessSpec(identity=identity, room=ROOM, hidden=False, life=TOKEN_SECONDS)
+        spec = AccessSpec(identity=identity, room=ROOM, life=TOKEN_SECONDS)
         return make_token(keys, spec, clock)
 
     async for finding in media_findings(config, url, token_for=token):

@@ -58,18 +58,25 @@ class Server:
 
 def start_server(data: Path, *arguments: str) -> Server:
     """Starts `conclave dev` on free ports and waits for its word that it is ready."""
-    command = [
-        str(ROOT / ".venv/bin/conclave"),
-        "dev",
-        "--port",
-        "0",
-        "--data",
-        str(data),
-        "--json",
-    ]
+    return launch(data, "dev", "--port", "0", "--data", str(data), *arguments)
+
+
+def serve(data: Path, config: str) -> Server:
+    """Starts `conclave serve` with the configuration `config`."""
+    path = data / "conclave.toml"
+    path.write_text(config)
+    return launch(data, "serve", "--config", str(path))
+
+
+def launch(data: Path, *command: str) -> Server:
+    """Runs a command that serves, its log in `data`, and waits for its word that it is ready."""
     with (data / "server.log").open("w") as log:
         process = subprocess.Popen(
-            [*command, *arguments], stdout=subprocess.PIPE, stderr=log, text=True, cwd=ROOT
+            [ROOT / ".venv/bin/conclave", *command, "--json"],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            cwd=ROOT,
         )
     assert process.stdout is not None
     line = process.stdout.readline()

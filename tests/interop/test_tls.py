@@ -1,10 +1,7 @@
 """A server with a certificate of its own: HTTPS and WSS, nothing in the clear."""
 
 import asyncio
-import json
-import signal
 import ssl
-import subprocess
 import urllib.error
 import urllib.request
 from datetime import UTC, datetime, timedelta
@@ -19,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec  # noqa: TID251
 from cryptography.x509.oid import NameOID  # noqa: TID251
 from livekit.protocol import rtc
 
-from tests.interop.conftest import ROOT, START_SECONDS, Server
+from tests.interop.conftest import serve, stop_server
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
 
@@ -66,27 +63,11 @@ def write_certificate(folder: Path) -> None:
 
 async def test_signalling_and_pages_are_encrypted(tmp_path: Path) -> None:
     write_certificate(tmp_path)
-    (tmp_path / "conclave.toml").write_text(CONFIG.format(folder=tmp_path))
     trust = ssl.create_default_context(cafile=tmp_path / "cert.pem")
-    with (
-        (tmp_path / "log").open("w") as log,
-        subprocess.Popen(
-            [
-                ROOT / ".venv/bin/conclave",
-                "serve",
-                "--config",
-                tmp_path / "conclave.toml",
-                "--json",
-            ],
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-        ) as process,
-    ):
-        assert process.stdout is not None
-        url = json.loads(await asyncio.to_thread(process.stdout.readline))["url"]
+    server = await asyncio.to_thread(serve, tmp_path, CONFIG.format(folder=tmp_path))
+    try:
+        url = server.url
         assert url.startswith("https://")
-        server = Server(url, process, tmp_path)
 
         def fetch(address: str, context: ssl.SSLContext | None) -> bytes:
             with urllib.request.urlopen(address, context=context) as answer:
@@ -101,6 +82,6 @@ async def test_signalling_and_pages_are_encrypted(tmp_path: Path) -> None:
             frame = await socket.recv()
             assert isinstance(frame, bytes)
             assert rtc.SignalResponse.FromString(frame).join.room.name == "tls"
-        for number in (signal.SIGTERM, signal.SIGTERM):
-            process.send_signal(number)
-        assert await asyncio.to_thread(process.wait, START_SECONDS) == 0
+    finally:
+        await asyncio.to_thread(stop_server, server)
+    assert server.process.returncode == 0
