@@ -30,6 +30,8 @@ app = App(
 )
 token_app = App(name="token", help="Access tokens.")
 app.command(token_app)
+audit_app = App(name="audit", help="The audit log of this machine.")
+app.command(audit_app)
 
 Json = Annotated[bool, Parameter("--json", negative="", help="Speak JSON lines, for machines.")]
 
