@@ -1,6 +1,6 @@
 """Writes the documents that come from code; `--check` fails when one on disk is out of date.
 
-In: the configuration model, the session's state table, the drop reasons. Out: files under docs/.
+In: the configuration model, the session's state table, the metrics contract. Out: files under docs/.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from scripts.metrics_reference import metrics
 from server.config import ConfigFile
 from signalling import states
 
@@ -89,9 +90,15 @@ def signalling_states() -> str:
     return HEAD + states.document()
 
 
+def metrics_reference() -> str:
+    """Every metric with its labels."""
+    return HEAD + metrics()
+
+
 DOCUMENTS = {
     "docs/configuration.md": configuration,
     "docs/signalling-states.md": signalling_states,
+    "docs/sre/metrics.md": metrics_reference,
 }
 
 
