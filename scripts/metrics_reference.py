@@ -20,8 +20,8 @@ INTRODUCTION = f"""# Metrics and health
 
 A server has no `/metrics`: once a second it hands one snapshot of plain numbers to the sidecar over a Unix
 socket and never waits for an answer, so a scrape costs a call nothing
-([how and why](../decisions/0005-metrics-are-pushed.md)). Up to {MAX_NODES} servers of one machine share a sidecar; the label
-`node` tells them apart. A server whose snapshots stop coming shows `conclave_node_up` 0, its
+([how and why](../decisions/0005-metrics-are-pushed.md)). Up to {MAX_NODES} servers of one machine share
+a sidecar; the label `node` tells them apart. A server whose snapshots stop coming shows `conclave_node_up` 0, its
 `conclave_snapshot_age_seconds` grows, and all its other series are hidden after ten seconds: what is shown is
 never old.
 
@@ -30,9 +30,9 @@ The page is Prometheus text, or OpenMetrics where the `Accept` header asks for i
 ## The contract
 
 Version {VERSION}, as `conclave_metrics_contract_info{{version="{VERSION}"}}` says. Names, types, units, labels and
-their meaning stay for as long as the major number does; a new metric or a new value of a label raises the minor one.
-What is marked *experimental* may change at any time. No label is ever about a person, a meeting, an address or a
-device. A series whose labels are closed lists is shown as 0 before anything happened.
+their meaning stay for as long as the major number does; a new metric or a new value of a label raises the minor
+one. What is marked *experimental* may change at any time. No label is ever about a person, a meeting, an address
+or a device. A series whose labels are closed lists is shown as 0 before anything happened.
 """
 
 
