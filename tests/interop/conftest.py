@@ -6,7 +6,7 @@ import json
 import signal
 import subprocess
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,11 +68,14 @@ def serve(data: Path, config: str) -> Server:
     return launch(data, "serve", "--config", str(path))
 
 
-def launch(data: Path, *command: str) -> Server:
-    """Runs a command that serves, its log in `data`, and waits for its word that it is ready."""
+def launch(data: Path, *command: str, prefix: Sequence[str] = ()) -> Server:
+    """Runs a command that serves, its log in `data`, and waits for its word that it is ready.
+
+    `prefix` is a command that runs others, in a network namespace for instance.
+    """
     with (data / "server.log").open("w") as log:
         process = subprocess.Popen(
-            [ROOT / ".venv/bin/conclave", *command, "--json"],
+            [*prefix, ROOT / ".venv/bin/conclave", *command, "--json"],
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,

@@ -10,15 +10,14 @@ import itertools
 import json
 import os
 import shutil
-import signal
-import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.interop.conftest import ROOT, START_SECONDS, Driven, Server, until
+from tests.interop.conftest import START_SECONDS, Driven, Server, until
+from tests.interop.namespaces import Namespace, namespace_for, server_in
 
 pytestmark = [
     pytest.mark.anyio,
@@ -26,48 +25,7 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces are made by root"),
 ]
 
-ADDRESS = "10.213.0.1"
-CONFIG = f"""
-data = "{{data}}"
-[http]
-port = 0
-[media]
-addresses = ["{ADDRESS}"]
-port = 0
-[keys.devkey]
-secret = "secret"
-"""
 LINE_LIMIT = 1 << 20  # bytes of one answer; statistics of a page take some ten thousand
-
-
-class Namespace:
-    """A network namespace with an address that is not the loopback's, and what runs in it."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.prefix = ["ip", "netns", "exec", name]
-
-    def make(self) -> None:
-        for command in (
-            f"netns add {self.name}",
-            f"-n {self.name} link set lo up",
-            f"-n {self.name} link add here type veth peer name there",
-            f"-n {self.name} address add {ADDRESS}/24 dev here",
-            f"-n {self.name} link set here up",
-            f"-n {self.name} link set there up",
-            f"-n {self.name} route add default via 10.213.0.2 dev here",
-        ):
-            subprocess.run(["ip", *command.split()], check=True, capture_output=True)
-
-    def remove(self) -> None:
-        """Kills what is left inside, then lets go of the namespace."""
-        listed = subprocess.run(
-            ["ip", "netns", "pids", self.name], capture_output=True, text=True, check=False
-        )
-        for pid in listed.stdout.split():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(int(pid), signal.SIGKILL)
-        subprocess.run(["ip", "netns", "delete", self.name], capture_output=True, check=False)
 
 
 class Browsers:
@@ -122,33 +80,14 @@ class RemotePage(Driven):
 
 @pytest.fixture(scope="module")
 def namespace() -> Iterator[Namespace]:
-    made = Namespace(f"conclave-{os.getpid()}")
-    try:
-        made.make()
+    with namespace_for("conclave") as made:
         yield made
-    finally:
-        made.remove()
 
 
 @pytest.fixture(scope="module")
 def inside(namespace: Namespace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server that announces an address of the namespace and nothing else."""
-    data = tmp_path_factory.mktemp("inside")
-    (data / "conclave.toml").write_text(CONFIG.format(data=data))
-    conclave = [ROOT / ".venv/bin/conclave", "serve", "--config", data / "conclave.toml", "--json"]
-    with (
-        (data / "log").open("w") as log,
-        subprocess.Popen(
-            [*namespace.prefix, *conclave], stdout=subprocess.PIPE, stderr=log, text=True, cwd=ROOT
-        ) as process,
-    ):
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        try:
-            assert line, (data / "log").read_text()
-            yield Server(json.loads(line)["url"], process, data)
-        finally:
-            process.kill()
+    with server_in(namespace, tmp_path_factory.mktemp("inside")) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
