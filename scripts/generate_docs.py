@@ -6,6 +6,7 @@ In: the configuration model, the session's state table, the metrics contract. Ou
 from __future__ import annotations
 
 import sys
+from inspect import cleandoc
 from pathlib import Path
 from typing import Any, get_args
 
@@ -38,7 +39,7 @@ def configuration() -> str:
             plain[name] = field
             continue
         title = f"[{name}.NAME]" if name == "keys" else f"[{name}]"
-        lines += [f"## `{title}`", "", (section.__doc__ or "").strip(), ""]
+        lines += [f"## `{title}`", "", cleandoc(section.__doc__ or ""), ""]
         lines += _table(section.model_fields)
     lines[7:7] = ["## Top level", "", "Before the first section.", "", *_table(plain)]
     return "\n".join(lines).rstrip() + "\n"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from common.errors import LocalError
 from common.redact import Redacted
+from signalling.turn import MAX_URLS, TurnUrl
 
 DEV_KEY = "devkey"
 DEV_SECRET = "secret"  # noqa: S105 - LiveKit's well-known development pair, refused on public addresses
@@ -101,6 +102,21 @@ class KeySection(Section):
     secret_env: str = Field("", description="Environment variable that holds the secret.")
 
 
+class TurnSection(KeySection):
+    """TURN servers for clients behind firewalls; the secret is the one that they have as `static-auth-secret`.
+
+    Their `realm` is their own affair: clients learn it from them.
+    """
+
+    urls: Annotated[list[str], Field(max_length=MAX_URLS)] = Field(
+        default_factory=list,
+        description="`turn:host:port?transport=udp`, `...?transport=tcp` or `turns:host:port`; empty: no TURN.",
+    )
+    lifetime: Annotated[int, Field(ge=60, le=604_800)] = Field(
+        14_400, description="Seconds for which the credentials of a client open new allocations."
+    )
+
+
 class LogSection(Section):
     """Logs go to standard error."""
 
@@ -128,6 +144,7 @@ class ConfigFile(Section):
     media: MediaSection = MediaSection()
     rooms: RoomsSection = RoomsSection()
     keys: dict[str, KeySection] = Field(default_factory=dict, description="API key -> its secret.")
+    turn: TurnSection = TurnSection()
     log: LogSection = LogSection()
     shutdown: ShutdownSection = ShutdownSection()
     data: str = Field("data", description="Folder for everything that outlives the process.")
@@ -140,6 +157,7 @@ class Config:
     file: ConfigFile
     keys: dict[str, Redacted[str]]
     development: bool = False
+    turn_secret: Redacted[str] = field(default=Redacted(""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +168,7 @@ class Problem:
     option: str  # dotted path
     message: str
     remedy: str
+    code: str = "config_invalid"  # what `conclave doctor` calls it
 
 
 class ConfigError(LocalError):
@@ -190,6 +209,7 @@ def parse(text: str, *, name: str, environ: dict[str, str]) -> Config:
         raise ConfigError(name, [_type_problem(text, item) for item in error.errors()]) from error
     problems: list[Problem] = []
     keys = _resolve_keys(file, text, environ, problems)
+    turn_secret = _resolve_turn(file, text, environ, problems)
     _check_addresses(file, text, problems)
     _check_tls(file, text, problems)
     if not file.keys:
@@ -203,7 +223,7 @@ def parse(text: str, *, name: str, environ: dict[str, str]) -> Config:
         )
     if problems:
         raise ConfigError(name, problems)
-    return Config(file=file, keys=keys)
+    return Config(file=file, keys=keys, turn_secret=turn_secret)
 
 
 def development(*, port: int, data: str, lanes: int = 1, media_port: int = 0) -> Config:
@@ -226,46 +246,77 @@ def _resolve_keys(
 ) -> dict[str, Redacted[str]]:
     keys: dict[str, Redacted[str]] = {}
     for key, section in file.keys.items():
-        line = find_line(text, ("keys", key))
-        option = f"keys.{key}"
-        given = [bool(section.secret), bool(section.secret_file), bool(section.secret_env)]
-        if sum(given) != 1:
-            problems.append(
-                Problem(
-                    line,
-                    option,
-                    "needs exactly one of secret, secret_file, secret_env",
-                    "Give one.",
-                )
-            )
-            continue
-        try:
-            secret = _read_secret(section, environ)
-        except (OSError, KeyError) as error:
-            problems.append(
-                Problem(
-                    line,
-                    option,
-                    f"secret not found ({type(error).__name__})",
-                    "Create it or fix the name.",
-                )
-            )
+        where = _Place(find_line(text, ("keys", key)), f"keys.{key}", problems)
+        secret = _resolve_secret(section, where, environ)
+        if secret is None:
             continue
         keys[key] = Redacted(secret)
         if key == DEV_KEY or secret == DEV_SECRET:
             if is_public(file.http.bind):
-                remedy = "Use a key of your own, or bind 127.0.0.1."
-                problems.append(
-                    Problem(line, option, "development keys on a public address", remedy)
+                where.report(
+                    "development keys on a public address",
+                    "Use a key of your own, or bind 127.0.0.1.",
+                    code="weak_secret",
                 )
-        elif len(secret) < MIN_SECRET_LENGTH:
-            remedy = "Make one with: openssl rand -base64 48"
-            problems.append(
-                Problem(
-                    line, option, f"weak secret: fewer than {MIN_SECRET_LENGTH} characters", remedy
-                )
-            )
+        else:
+            _check_strength(secret, where)
     return keys
+
+
+def _resolve_turn(
+    file: ConfigFile, text: str, environ: dict[str, str], problems: list[Problem]
+) -> Redacted[str]:
+    section = file.turn
+    if not section.urls and not (section.secret or section.secret_file or section.secret_env):
+        return Redacted("")
+    urls = _Place(find_line(text, ("turn", "urls")), "turn.urls", problems)
+    if not section.urls:
+        urls.report("a secret without a TURN server", "Name the server, or remove the secret.")
+    for url in section.urls:
+        try:
+            TurnUrl.parse(url)
+        except LocalError as error:
+            urls.report(error.message, "Write turn:host:3478?transport=udp or turns:host:443.")
+    where = _Place(find_line(text, ("turn",)), "turn", problems)
+    secret = _resolve_secret(section, where, environ)
+    if secret is None:
+        return Redacted("")
+    _check_strength(secret, where)
+    return Redacted(secret)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """An option, and where its problems are written down."""
+
+    line: int
+    option: str
+    problems: list[Problem]
+
+    def report(self, message: str, remedy: str, *, code: str = "config_invalid") -> None:
+        self.problems.append(Problem(self.line, self.option, message, remedy, code))
+
+
+def _resolve_secret(section: KeySection, where: _Place, environ: dict[str, str]) -> str | None:
+    """The secret, or None once the problem is written down."""
+    if sum(map(bool, (section.secret, section.secret_file, section.secret_env))) != 1:
+        where.report("needs exactly one of secret, secret_file, secret_env", "Give one.")
+        return None
+    try:
+        return _read_secret(section, environ)
+    except (OSError, KeyError) as error:
+        message = f"secret not found ({type(error).__name__})"
+        where.report(message, "Create it or fix the name.")
+        return None
+
+
+def _check_strength(secret: str, where: _Place) -> None:
+    if len(secret) < MIN_SECRET_LENGTH:
+        where.report(
+            f"weak secret: fewer than {MIN_SECRET_LENGTH} characters",
+            "Make one with: openssl rand -base64 48",
+            code="weak_secret",
+        )
 
 
 def _read_secret(section: KeySection, environ: dict[str, str]) -> str:

@@ -39,6 +39,7 @@ from sfu.plane import Plane
 from signalling.app import SignallingDeps, create_app
 from signalling.messages import ServerFacts
 from signalling.serving import uvicorn_settings
+from signalling.turn import TurnServers
 
 log = structlog.get_logger("server")
 
@@ -83,6 +84,7 @@ class Node:
                 clock=clock,
                 entropy=secrets.token_bytes,
                 server=ServerFacts(),
+                ice_servers=_turn_servers(config, clock).servers_for,
                 auto_create=file.rooms.auto_create,
                 room_defaults=RoomOptions(
                     empty_timeout=file.rooms.empty_timeout,
@@ -218,6 +220,11 @@ def _open_plane(config: Config, clock: SystemClock) -> tuple[Plane, Fingerprint]
     except OSError as error:
         raise _bind_error("UDP", ", ".join(addresses), media.port, error) from error
     return plane, Fingerprint(FINGERPRINT_ALGORITHM, certificate.digest)
+
+
+def _turn_servers(config: Config, clock: SystemClock) -> TurnServers:
+    turn = config.file.turn
+    return TurnServers(turn.urls, config.turn_secret, turn.lifetime, clock)
 
 
 def _bind_error(protocol: str, address: str, port: int, error: OSError) -> LocalError:

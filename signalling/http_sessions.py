@@ -113,7 +113,11 @@ class HttpSessions:
         if ours is None:
             return Response(status_code=204)
         headers = {"ETag": entity_tag(session.peer)}
-        return Response(ours, 200, headers=headers, media_type=FRAGMENT)
+        response = Response(ours, 200, headers=headers, media_type=FRAGMENT)
+        # A restart gathers anew, perhaps after the first credentials have ended.
+        for link in ice_links(self.hub.settings.ice_servers(session.peer)):
+            response.headers.append("Link", link)
+        return response
 
     def close(self, session: HttpSession) -> Response:
         """Ends a session by its client's will. An entity-tag is of no concern here (RFC 9725 section 4.3.1)."""

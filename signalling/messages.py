@@ -6,7 +6,7 @@ In: values of the model and the ports. Out: `SignalResponse` messages. Must not:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, cast
 
 from livekit.protocol import models, rtc
@@ -71,7 +71,7 @@ class IceServer:
 
     urls: tuple[str, ...]
     username: str = ""
-    credential: str = ""
+    credential: str = field(default="", repr=False)
 
     def message(self) -> rtc.ICEServer:
         """As clients want it."""

@@ -137,3 +137,24 @@ def test_lines_are_found_by_table_and_key() -> None:
     assert find_line(GOOD, ("keys", "prod")) == 15
     assert find_line(GOOD, ("keys", "prod", "nothing")) == 15
     assert find_line(GOOD, ("log", "level")) == 0
+
+
+TURN = f'\n[turn]\nurls = ["turn:turn.example"]\nsecret = "{SECRET}"\n'
+
+
+def test_turn_needs_urls_and_a_strong_secret() -> None:
+    config = read(GOOD + TURN)
+    assert config.turn_secret.reveal() == SECRET
+    assert SECRET not in repr(config.turn_secret)
+    assert "turn: needs exactly one of" in problem(GOOD + '\n[turn]\nurls = ["turn:t"]\n')
+    assert "without a TURN server" in problem(GOOD + f'\n[turn]\nsecret = "{SECRET}"\n')
+    assert "weak secret" in problem(GOOD + TURN.replace(SECRET, "short"))
+    assert "turn.urls: 'stun:t' is no TURN URL" in problem(
+        GOOD + TURN.replace("turn:turn.example", "stun:t")
+    )
+
+
+def test_the_turn_secret_comes_from_the_environment_too() -> None:
+    text = TURN.replace(f'secret = "{SECRET}"', 'secret_env = "TURN_SECRET"')
+    assert read(GOOD + text, TURN_SECRET=SECRET).turn_secret.reveal() == SECRET
+    assert "secret not found (KeyError)" in problem(GOOD + text)
