@@ -104,6 +104,16 @@ class Auditor:
         self._carry_out()
         return await future
 
+    def note(self, event: Event) -> None:
+        """Records what has happened already, in order with everything else; nobody waits for it."""
+        try:
+            self._trail.note(event, now=self._clock.now(), wall=self._clock.wall())
+        except AuditError:
+            self.counts["lost"] += 1
+            log.error("an event of kind %s is lost: too many wait for the audit log", event.kind)
+            return
+        self._carry_out()
+
     async def prove(self, index: int) -> str:
         """The receipt for an entry (C2SP tlog-proof), "" while no checkpoint covers it.
 
@@ -117,7 +127,7 @@ class Auditor:
         return await future
 
     async def close(self, patience: float = 2.0) -> None:
-        """Delivers what it can within `patience` seconds, then stops."""
+        """Delivers what it can within `patience` seconds, leaves the rest in the spool, then stops."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(patience):
                 while self._trail.backlog:
@@ -126,9 +136,13 @@ class Auditor:
         if self._link is not None:
             self._link.cancel()
             await asyncio.gather(self._link, return_exceptions=True)
+        if self._spool is not None and self._trail.undelivered:
+            self._trail.handle_closing(now=self._clock.now())
+            self._carry_out()
         if self._timer is not None:
             self._timer.cancel()
-        await asyncio.gather(*self._jobs)
+        while self._jobs:
+            await asyncio.gather(*self._jobs)
         if self._spool is not None:
             await self._on_disk(self._spool.close)
         self._disk.shutdown()

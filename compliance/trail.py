@@ -22,6 +22,9 @@ from compliance.events import ActAbandoned, Actor, Event, Why
 from compliance.words import Role
 
 MAX_WAITING: Final = 8192  # tickets without a number; a second's worth of the busiest node
+MAX_NOTES: Final = (
+    65_536  # of them without anybody waiting: every peer and track of a full node ends once
+)
 MAX_WINDOW: Final = 4096  # entries handed over and not confirmed; 2 MiB of memory
 NEARLY_EMPTY: Final = 1024  # entries in a spool that a connected sidecar takes within a moment
 DISK_RETRY: Final = 1.0  # seconds until a failed spool is tried again
@@ -158,13 +161,19 @@ class Trail:
         self._loading = False
         self._generation = 0  # of the connection, so that a late load is recognised
         self._spooling = False  # new events go to the spool
+        self._closing = False
         self._storing = 0  # of the window, being stored
         self._disk_retry = -math.inf  # when the spool may be tried again
 
     @property
     def backlog(self) -> int:
         """Events that are not in the log yet."""
-        return len(self._waiting) + len(self._window) + self._spooled
+        return self.undelivered + self._spooled
+
+    @property
+    def undelivered(self) -> int:
+        """Events that neither the log nor the spool has."""
+        return len(self._waiting) + len(self._window)
 
     def drain(self) -> list[Effect]:
         """Effects to carry out now, in order."""
@@ -181,6 +190,22 @@ class Trail:
         self._waiting.append(_Waiting(self._ticket, event, self._last_time, now, deadline))
         self._pump(now)
         return self._ticket
+
+    def note(self, event: Event, *, now: float, wall: float) -> None:
+        """Takes an event that has happened already: nobody waits, and it is delivered however long that takes.
+
+        Raises AuditError when too many wait; then it is lost, which must not stay unsaid.
+        """
+        if len(self._waiting) >= MAX_NOTES:
+            raise AuditError(UNAVAILABLE, _WHY[UNAVAILABLE])
+        self._last_time = max(self._last_time, int(wall * 1_000_000))
+        self._waiting.append(_Waiting(0, event, self._last_time, now, math.inf))
+        self._pump(now)
+
+    def handle_closing(self, *, now: float) -> None:
+        """The process ends: what is not in the log yet goes to the spool, whatever the mode."""
+        self._closing = True
+        self._begin_spooling(now)
 
     def handle_connected(self, *, now: float) -> None:
         """A connection is open; nothing was sent on it."""
@@ -263,7 +288,8 @@ class Trail:
         """Moves events as far as they can go."""
         if now >= self._disk_retry:
             self._disk_retry = -math.inf
-        if self._connected and not self._storing and self._spooled <= NEARLY_EMPTY:
+        nearly_empty = self._spooled <= NEARLY_EMPTY and not self._closing
+        if self._connected and not self._storing and nearly_empty:
             self._spooling = False  # what comes now waits the moment until the spool is empty
         direct = self._connected and not self._spooled and not self._spooling
         if direct or self._spooling:

@@ -72,10 +72,12 @@ def _type(field: FieldInfo) -> str:
     choices = get_args(annotation)
     if choices and all(isinstance(choice, str) for choice in choices):
         return " or ".join(f"`{choice}`" for choice in choices)
-    names = {int: "integer", str: "text", bool: "true or false"}
+    names = {int: "integer", float: "number", str: "text", bool: "true or false"}
     if annotation in names:
         return " ".join([names[annotation], *bounds])
-    return "list of text" if str(annotation).startswith("list") else "table of text"
+    if str(annotation).startswith("list"):
+        return f"list of {names[get_args(annotation)[0]]}"
+    return "table of text"
 
 
 def _toml(value: object) -> str:

@@ -16,7 +16,7 @@ from common.redact import Redacted
 from crypto.tokens import SigningKeys
 from server import logs
 from server.access import AccessSpec, make_token
-from server.config import DEV_KEY, DEV_SECRET, Config, development, load
+from server.config import DEV_KEY, DEV_SECRET, Config, LogLevel, development, load
 from server.terminal import Exit, Terminal
 from server.version import VERSION
 
@@ -43,7 +43,8 @@ def dev(
     data: Path = Path("data"),
     lanes: int = 1,
     media_port: int = 0,
-    log_level: str = "info",
+    sidecar_port: int | None = None,
+    log_level: LogLevel = "info",
     as_json: Json = False,
 ) -> int:
     """Start on loopback with embedded defaults and the development pair devkey / secret.
@@ -58,11 +59,20 @@ def dev(
         Execution lanes of the data plane.
     media_port
         UDP port of the first lane; 0 takes any free one.
+    sidecar_port
+        TCP port of metrics and the audit log; without it, ten above `port`, or any free one.
     log_level
         debug, info, warning or error.
     """
-    config = development(port=port, data=str(data), lanes=lanes, media_port=media_port)
-    return _serve(config, Terminal(as_json=as_json), log_level)
+    config = development(
+        port=port,
+        data=str(data),
+        lanes=lanes,
+        media_port=media_port,
+        sidecar_port=sidecar_port,
+        log_level=log_level,
+    )
+    return _serve(config, Terminal(as_json=as_json))
 
 
 @app.command
@@ -80,7 +90,55 @@ def serve(*, config: Path, as_json: Json = False) -> int:
     except ConclaveError as error:
         terminal.fail(error)
         return Exit.USAGE
-    return _serve(loaded, terminal, loaded.file.log.level)
+    return _serve(loaded, terminal)
+
+
+@app.command
+def sidecar(
+    *,
+    config: Path | None = None,
+    data: Path = Path("data"),
+    port: int = 7890,
+    log_level: LogLevel = "info",
+    listener: Annotated[int | None, Parameter(show=False)] = None,
+    lifeline: Annotated[bool, Parameter(show=False, negative="")] = False,
+    as_json: Json = False,
+) -> int:
+    """Keep the audit log: record, sign, show metrics and proofs. Exit codes: 1 start again, 3 look at the store.
+
+    Parameters
+    ----------
+    config
+        The server's TOML file, of which [audit] counts; without it, everything below `data`.
+    data
+        Folder for everything that outlives the process.
+    port
+        TCP port of metrics and log; 0 takes any free one.
+    log_level
+        debug, info, warning or error.
+    listener
+        Descriptor of a bound TCP socket, in place of `port`.
+    lifeline
+        End in order when standard input ends.
+    """
+    from server.commands.sidecar import sidecar_config  # noqa: PLC0415 - only where it is used
+    from sidecar.main import run as keep_log  # noqa: PLC0415
+
+    terminal = Terminal(as_json=as_json)
+    try:
+        loaded = load(config) if config else development(port=0, data=str(data), sidecar_port=port)
+    except ConclaveError as error:
+        terminal.fail(error)
+        return Exit.USAGE
+    logs.configure(
+        level=loaded.file.log.level if config else log_level, style=loaded.file.log.format
+    )
+    settings = sidecar_config(loaded, listener=listener, lifeline=lifeline)
+
+    def ready(url: str) -> None:
+        terminal.say(f"The audit log is open: {url}", event="ready", url=url)
+
+    return keep_log(settings, ready)
 
 
 @token_app.command
@@ -215,10 +273,10 @@ def doctor(*, config: Path | None = None, url: str = "", as_json: Json = False) 
     return _run(examine(loaded, url, terminal), terminal)
 
 
-def _serve(config: Config, terminal: Terminal, level: str) -> int:
+def _serve(config: Config, terminal: Terminal) -> int:
     from server.node import run_node  # noqa: PLC0415 - the native module loads only when it serves
 
-    logs.configure(level=level, style=config.file.log.format)
+    logs.configure(level=config.file.log.level, style=config.file.log.format)
     return _run(run_node(config, terminal), terminal)
 
 

@@ -10,14 +10,16 @@ from __future__ import annotations
 import ipaddress
 import os
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from common.errors import LocalError
 from common.redact import Redacted
+from server.audit.section import AuditSection, check_audit
+from server.section import Port, Section
 from signalling.turn import MAX_URLS, TurnUrl
 
 DEV_KEY = "devkey"
@@ -25,15 +27,9 @@ DEV_SECRET = "secret"  # noqa: S105 - LiveKit's well-known development pair, ref
 MIN_SECRET_LENGTH = (
     32  # 256 bits of base64 or hex at the very least, for HMAC-SHA256 (RFC 7518 section 3.2)
 )
+SIDECAR_PORT_OFFSET = 10  # from the port of HTTP to that of the sidecar: 7880, 7890
 MAX_LANES = 64  # one lane fills one core; machines with more cores run several nodes
-
-Port = Annotated[int, Field(ge=0, le=65_535)]
-
-
-class Section(BaseModel):
-    """Base of all sections: strict types, no unknown options, immutable."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+LogLevel = Literal["debug", "info", "warning", "error"]
 
 
 class HttpSection(Section):
@@ -120,9 +116,7 @@ class TurnSection(KeySection):
 class LogSection(Section):
     """Logs go to standard error."""
 
-    level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="Least level shown."
-    )
+    level: LogLevel = Field("info", description="Least level shown.")
     format: Literal["auto", "console", "json"] = Field(
         "auto", description="auto: console on a terminal, JSON elsewhere."
     )
@@ -147,6 +141,7 @@ class ConfigFile(Section):
     turn: TurnSection = TurnSection()
     log: LogSection = LogSection()
     shutdown: ShutdownSection = ShutdownSection()
+    audit: AuditSection = AuditSection()
     data: str = Field("data", description="Folder for everything that outlives the process.")
 
 
@@ -158,6 +153,7 @@ class Config:
     keys: dict[str, Redacted[str]]
     development: bool = False
     turn_secret: Redacted[str] = field(default=Redacted(""))
+    path: Path | None = None  # of the file, for processes that the server starts
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +190,8 @@ def load(path: Path, environ: dict[str, str] | None = None) -> Config:
             0, "file", f"cannot be read ({error.strerror})", "Check path and permissions."
         )
         raise ConfigError(str(path), [problem]) from error
-    return parse(text, name=str(path), environ=dict(os.environ) if environ is None else environ)
+    environ = dict(os.environ) if environ is None else environ
+    return replace(parse(text, name=str(path), environ=environ), path=path)
 
 
 def parse(text: str, *, name: str, environ: dict[str, str]) -> Config:
@@ -212,6 +209,8 @@ def parse(text: str, *, name: str, environ: dict[str, str]) -> Config:
     turn_secret = _resolve_turn(file, text, environ, problems)
     _check_addresses(file, text, problems)
     _check_tls(file, text, problems)
+    for path, message, remedy in check_audit(file.audit):
+        problems.append(Problem(find_line(text, path), ".".join(path), message, remedy))
     if not file.keys:
         problems.append(
             Problem(
@@ -226,11 +225,26 @@ def parse(text: str, *, name: str, environ: dict[str, str]) -> Config:
     return Config(file=file, keys=keys, turn_secret=turn_secret)
 
 
-def development(*, port: int, data: str, lanes: int = 1, media_port: int = 0) -> Config:
-    """Embedded defaults on loopback with the well-known development pair."""
+def development(
+    *,
+    port: int,
+    data: str,
+    lanes: int = 1,
+    media_port: int = 0,
+    sidecar_port: int | None = None,
+    log_level: LogLevel = "info",
+) -> Config:
+    """Embedded defaults on loopback with the well-known development pair.
+
+    The sidecar's port follows the server's own, so that several servers can run side by side.
+    """
+    if sidecar_port is None:
+        sidecar_port = port + SIDECAR_PORT_OFFSET if port else 0
     file = ConfigFile(
         http=HttpSection(bind="127.0.0.1", port=port),
         media=MediaSection(addresses=["127.0.0.1"], port=media_port, lanes=lanes),
+        audit=AuditSection(sidecar="child", port=sidecar_port),
+        log=LogSection(level=log_level),
         data=data,
     )
     return Config(file=file, keys={DEV_KEY: Redacted(DEV_SECRET)}, development=True)
@@ -333,6 +347,7 @@ def _check_addresses(file: ConfigFile, text: str, problems: list[Problem]) -> No
     for pair in file.media.announced.items():
         named += [(("media", "announced"), address) for address in pair]
     named += [(("http", "trusted_proxies"), address) for address in file.http.trusted_proxies]
+    named.append((("audit", "bind"), file.audit.bind))
     for path, address in named:
         try:
             parsed = ipaddress.ip_address(address)

@@ -6,7 +6,6 @@ In: a configuration. Out: a server that lets people in, until it is told to stop
 from __future__ import annotations
 
 import asyncio
-import errno
 import ipaddress
 import secrets
 import signal
@@ -24,8 +23,10 @@ from common.clock import SystemClock
 from common.errors import LocalError
 from crypto.certificates import FINGERPRINT_ALGORITHM, new_certificate
 from crypto.tokens import SigningKeys
+from server.audit.evidence import Evidence
 from server.config import Config
 from server.lag import LoopLag
+from server.listening import bind_error, listen
 from server.metrics import LOOP_LAG_BOUNDS
 from server.observation import Observer
 from server.routes import add_routes
@@ -63,12 +64,7 @@ class Node:
         file = config.file
         loop = asyncio.get_running_loop()
 
-        listener = _listen(file.http.bind, file.http.port)
-        try:
-            self._plane, fingerprint = _open_plane(config, clock)
-        except LocalError:
-            listener.close()
-            raise
+        listener, fingerprint = await self._open_doors()
         self._engine = Engine(
             plane=self._plane,
             clock=clock,
@@ -117,6 +113,23 @@ class Node:
         log.info("started", version=VERSION, lanes=file.media.lanes)
         return self
 
+    async def _open_doors(self) -> tuple[socket.socket, Fingerprint]:
+        """Evidence first: whatever else there is leaves some."""
+        http = self._config.file.http
+        self.evidence = Evidence(self._config, self._clock)
+        listener = None
+        try:
+            listener = listen(http.bind, http.port)
+            self._plane, fingerprint = _open_plane(self._config, self._clock)
+        except LocalError:
+            if listener is not None:
+                listener.close()
+            await self.evidence.abandon()
+            raise
+        await self.evidence.start()
+        self.evidence.use_key("dtls", "certificate")
+        return listener, fingerprint
+
     async def drain(self, seconds: float) -> None:
         """Lets nobody in and waits until everybody left, at most that long."""
         self._engine.draining = True
@@ -134,7 +147,7 @@ class Node:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stops: clients are told, then HTTP ends, then rooms, then the data plane."""
+        """Stops: clients are told, then HTTP ends, then rooms, the data plane, and at last the audit log."""
         self._engine.draining = True
         self._signalling.shut_down()
         self._engine.flush()
@@ -147,6 +160,7 @@ class Node:
         self._lag.stop()
         self._driver.stop()
         await asyncio.get_running_loop().run_in_executor(None, self._plane.close)
+        await self.evidence.stop("stopped" if error is None else "failed")
         log.info("stopped")
 
 
@@ -184,6 +198,11 @@ def page_folder() -> Path | None:
 def _announce(node: Node, config: Config, terminal: Terminal) -> None:
     link = f"{node.url}/meet/lobby"
     lines = ["Conclave is running.", f"  server:  {node.url}"]
+    audit = node.evidence.url
+    if audit:
+        lines.append(
+            f"  metrics: {audit}/metrics (the audit log's are there too: {audit}/checkpoint)"
+        )
     if config.development:
         lines += [
             f"  meeting: {link}",
@@ -191,15 +210,9 @@ def _announce(node: Node, config: Config, terminal: Terminal) -> None:
             "  alone?   conclave publish --demo --room lobby"
             + ("" if node.url.endswith(":7880") else f" --url {node.url}"),
         ]
-    terminal.say("\n".join(lines), event="ready", url=node.url, meeting=link, version=VERSION)
-
-
-def _listen(address: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    try:
-        return socket.create_server((address, port), family=family, backlog=2048)
-    except OSError as error:
-        raise _bind_error("TCP", address, port, error) from error
+    terminal.say(
+        "\n".join(lines), event="ready", url=node.url, meeting=link, version=VERSION, audit=audit
+    )
 
 
 def _open_plane(config: Config, clock: SystemClock) -> tuple[Plane, Fingerprint]:
@@ -218,24 +231,13 @@ def _open_plane(config: Config, clock: SystemClock) -> tuple[Plane, Fingerprint]
             send_buffer=media.send_buffer,
         )
     except OSError as error:
-        raise _bind_error("UDP", ", ".join(addresses), media.port, error) from error
+        raise bind_error("UDP", ", ".join(addresses), media.port, error) from error
     return plane, Fingerprint(FINGERPRINT_ALGORITHM, certificate.digest)
 
 
 def _turn_servers(config: Config, clock: SystemClock) -> TurnServers:
     turn = config.file.turn
     return TurnServers(turn.urls, config.turn_secret, turn.lifetime, clock)
-
-
-def _bind_error(protocol: str, address: str, port: int, error: OSError) -> LocalError:
-    where = f"{protocol} port {port} on {address}"
-    if error.errno == errno.EADDRINUSE:
-        return LocalError(
-            "port_in_use", f"{where} is in use; stop the other process or choose another port"
-        )
-    if error.errno == errno.EADDRNOTAVAIL:
-        return LocalError("address_unavailable", f"{address} is no address of this machine")
-    return LocalError("bind_failed", f"{where} cannot be bound ({error.strerror or error})")
 
 
 def default_address() -> str:

@@ -7,8 +7,15 @@ decision: the address is loopback unless configured otherwise.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from typing import Final
 
+import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
@@ -21,6 +28,7 @@ from sidecar.store import CHECKPOINT
 from sidecar.witness import MAX_REQUEST, TEXT_TYPE, Cosigned
 from sidecar.witnessing import COSIGNED, WitnessDesk
 
+log = logging.getLogger("sidecar")
 _FOREVER: Final = "public, max-age=31536000, immutable"
 _SHORT: Final = "no-cache"
 
@@ -63,6 +71,34 @@ def make_app(files: Files, metrics: Metrics, desk: WitnessDesk | None) -> Starle
             Route("/add-checkpoint", add_checkpoint, methods=["POST"]),
         ]
     )
+
+
+def start_http(app: Starlette, listener: socket.socket, stack: AsyncExitStack) -> str:
+    """Serves on a bound socket until the stack is left; returns the URL."""
+    host, port = listener.getsockname()[:2]
+    settings = uvicorn.Config(
+        app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1
+    )
+    server = _Http(settings)
+    task = asyncio.create_task(server.serve([listener]))
+
+    async def end() -> None:
+        server.should_exit = True
+        await asyncio.gather(task, return_exceptions=True)
+
+    stack.push_async_callback(end)
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    log.info("metrics and log on %s", url)
+    return url
+
+
+class _Http(uvicorn.Server):
+    """Leaves the process's signals alone."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Captures none."""
+        yield
 
 
 def _file(files: Files, path: str, content_type: str, caching: str) -> Response:

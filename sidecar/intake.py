@@ -33,6 +33,8 @@ from sidecar.store import Arrival
 
 MAX_CONNECTIONS: Final = 64  # a node has some ten processes that record
 READ_SIZE: Final = 64 * 1024  # bytes
+OWNER_ONLY: Final = 0o600
+EVERYBODY: Final = 0o666  # may connect; the kernel then says who it is, and who may not is let go
 _CREDENTIALS: Final = struct.Struct("3i")  # pid, uid, gid; see unix(7)
 log = logging.getLogger(__name__)
 
@@ -56,7 +58,9 @@ class Intake:
         """Listens. Raises LocalError `socket_in_use`, OSError."""
         if await _answers(self._path):
             raise LocalError("socket_in_use", f"another process listens on {self._path}")
-        self._server = await asyncio.start_unix_server(self._serve, sock=_listen(self._path))
+        mode = OWNER_ONLY if self._users <= {os.getuid()} else EVERYBODY
+        listener = _listen(self._path, mode)
+        self._server = await asyncio.start_unix_server(self._serve, sock=listener)
 
     async def stop(self) -> None:
         """Accepts nobody any more; who is connected is let go."""
@@ -168,11 +172,11 @@ async def _answers(path: Path) -> bool:
     return True
 
 
-def _listen(path: Path) -> socket.socket:
-    """A socket that the owner alone may connect to, in place of one that a dead process left."""
+def _listen(path: Path, mode: int) -> socket.socket:
+    """A socket in place of one that a dead process left."""
     _unlink(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    before = os.umask(0o177)
+    before = os.umask(0o777 & ~mode)
     try:
         listener.bind(str(path))
     finally:

@@ -8,32 +8,29 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import logging
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Iterator, Mapping
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
-
-import httpx
-import uvicorn
-from starlette.applications import Starlette
 
 from common.clock import Clock, SystemClock
 from common.errors import ConclaveError, LocalError
 from compliance.files import PosixFiles
 from crypto.notes import COSIGNATURE, Signer, Verifier
 from crypto.sealing import key_file
-from sidecar.http import make_app
 from sidecar.intake import Intake
 from sidecar.metrics import Metrics
 from sidecar.service import CHECKPOINT_SECONDS, Service
 from sidecar.store import open_store
 from sidecar.witness import Witness
-from sidecar.witnessing import Feeder, WitnessDesk
+from sidecar.witnessing import WitnessDesk
 
 STOPPED: Final = 0
 FAILED: Final = 1  # the disk, or the configuration; a new start may help
@@ -54,6 +51,10 @@ class SidecarConfig:
     users: frozenset[int] = field(default_factory=lambda: frozenset({os.getuid()}))
     bind: str = "127.0.0.1"
     port: int | None = None  # None: no HTTP; 0: any free port
+    listener: int | None = None  # descriptor of a bound TCP socket, in place of bind and port
+    lifeline: bool = (
+        False  # ends in order when standard input does: with the process that started this one
+    )
     interval: float = CHECKPOINT_SECONDS
     witness_key: Path | None = None  # makes this sidecar a witness
     witness_name: str = ""
@@ -63,7 +64,11 @@ class SidecarConfig:
 
 def embedded(data: Path, *, port: int | None = None) -> SidecarConfig:
     """The defaults of one machine: everything below `data`."""
-    audit = data / "audit"
+    return in_folder(data / "audit", port=port)
+
+
+def in_folder(audit: Path, *, port: int | None = None) -> SidecarConfig:
+    """Everything in one folder."""
     return SidecarConfig(
         origin="conclave.local/audit",
         log=audit / "log",
@@ -74,31 +79,42 @@ def embedded(data: Path, *, port: int | None = None) -> SidecarConfig:
     )
 
 
-def run(config: SidecarConfig) -> int:
-    """Works until SIGTERM or SIGINT; returns the exit code."""
+def run(config: SidecarConfig, ready: Callable[[str], None] = lambda url: None) -> int:
+    """Works until SIGTERM or SIGINT; returns the exit code. `ready` gets the URL, or "", once it works."""
     code = STOPPED
     try:
-        asyncio.run(_run(config))
+        asyncio.run(_run(config, ready))
     except* (ConclaveError, OSError) as group:
         code = _exit_code(group)
     return code
 
 
-async def _run(config: SidecarConfig) -> None:
+async def _run(config: SidecarConfig, ready: Callable[[str], None]) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, stopped.set)
-    async with serving(config, SystemClock()) as running:
+    if config.lifeline:
+        loop.add_reader(sys.stdin.fileno(), _watch_lifeline, stopped)
+    async with serving(config, SystemClock()) as (running, url):
         log.info("the audit log %s is open", config.origin)
+        ready(url)
         waiting = asyncio.create_task(stopped.wait())
         await asyncio.wait({waiting, running}, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
 
 
+def _watch_lifeline(stopped: asyncio.Event) -> None:
+    if not os.read(sys.stdin.fileno(), 4096):
+        asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+        stopped.set()
+
+
 @asynccontextmanager
-async def serving(config: SidecarConfig, clock: Clock) -> AsyncIterator[asyncio.Task[None]]:
-    """The whole sidecar; yields the task that ends when the log cannot go on."""
+async def serving(
+    config: SidecarConfig, clock: Clock
+) -> AsyncIterator[tuple[asyncio.Task[None], str]]:
+    """The whole sidecar; yields the task that ends when the log cannot go on, and the URL of HTTP."""
     config.key.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     metrics = Metrics()
     signer = Signer(config.origin, key_file(config.key).reveal())
@@ -113,14 +129,27 @@ async def serving(config: SidecarConfig, clock: Clock) -> AsyncIterator[asyncio.
         desk = _make_desk(config, state, clock, metrics)
         if desk is not None:
             stack.callback(desk.close)
-        if config.witnesses:
-            await _start_feeder(config, service, files, metrics, stack)
-        if config.port is not None:
-            await _start_http(config, make_app(files, metrics, desk), stack)
         intake = Intake(service, config.socket, users=config.users, metrics=metrics)
         await intake.start()
         stack.push_async_callback(intake.stop)
-        yield running
+        if config.witnesses:
+            await _start_feeder(config, service, files, metrics, stack)
+        listener = _listen(config)
+        url = ""
+        if listener is not None:
+            # HTTP takes a while to import; whoever records must not wait for that.
+            http = await asyncio.to_thread(importlib.import_module, "sidecar.http")
+            url = http.start_http(http.make_app(files, metrics, desk), listener, stack)
+        yield running, url
+
+
+def _listen(config: SidecarConfig) -> socket.socket | None:
+    if config.listener is not None:
+        return socket.socket(fileno=config.listener)
+    if config.port is None:
+        return None
+    family = socket.AF_INET6 if ":" in config.bind else socket.AF_INET
+    return socket.create_server((config.bind, config.port), family=family)
 
 
 async def _finish(service: Service, running: asyncio.Task[None]) -> None:
@@ -149,6 +178,10 @@ async def _start_feeder(
     metrics: Metrics,
     stack: AsyncExitStack,
 ) -> None:
+    import httpx  # noqa: PLC0415 - slow to import, and few have witnesses
+
+    from sidecar.witnessing import Feeder  # noqa: PLC0415
+
     client = await stack.enter_async_context(httpx.AsyncClient())
     witnesses = [(url, Verifier.decode(key)) for url, key in config.witnesses]
     feeding = asyncio.create_task(Feeder(service, files, witnesses, metrics, client).run())
@@ -158,31 +191,6 @@ async def _start_feeder(
         await asyncio.gather(feeding, return_exceptions=True)
 
     stack.push_async_callback(end)
-
-
-async def _start_http(config: SidecarConfig, app: Starlette, stack: AsyncExitStack) -> None:
-    listener = socket.create_server((config.bind, config.port or 0))
-    log.info("metrics and log on http://%s:%d", *listener.getsockname()[:2])
-    settings = uvicorn.Config(
-        app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1
-    )
-    server = _Http(settings)
-    task = asyncio.create_task(server.serve([listener]))
-
-    async def end() -> None:
-        server.should_exit = True
-        await asyncio.gather(task, return_exceptions=True)
-
-    stack.push_async_callback(end)
-
-
-class _Http(uvicorn.Server):
-    """Leaves the process's signals alone."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Captures none."""
-        yield
 
 
 def _exit_code(group: BaseExceptionGroup[BaseException]) -> int:

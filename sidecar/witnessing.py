@@ -11,9 +11,7 @@ import hashlib
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final
-
-import httpx
+from typing import TYPE_CHECKING, Final
 
 from common.clock import Clock
 from compliance.files import Files, replace_file
@@ -21,6 +19,9 @@ from crypto.notes import Checkpoint, NoteError, Verifier, open_note
 from sidecar.metrics import Metrics
 from sidecar.service import Service
 from sidecar.witness import MAX_REQUEST, SIZE_TYPE, Cosigned, Declined, Request, Witness
+
+if TYPE_CHECKING:
+    import httpx  # slow to import, and few have witnesses
 
 FOLDER: Final = "witnessed"
 EVIDENCE: Final = "evidence"
@@ -127,6 +128,8 @@ class Feeder:
 
     async def _ask(self, other: _Other) -> tuple[str, str]:
         """The note shown and the cosignature line of a witness, "" if it gave none."""
+        from httpx import HTTPError  # noqa: PLC0415 - loaded by whoever made the client
+
         note, outcome, line = "", "conflict", ""
         for _ in range(ATTEMPTS):
             note, proof = await self._service.growth(other.size)
@@ -135,7 +138,7 @@ class Feeder:
                 response = await self._client.post(
                     f"{other.url}/add-checkpoint", content=body.encode(), timeout=TIMEOUT
                 )
-            except httpx.HTTPError:
+            except HTTPError:
                 outcome = "unreachable"
                 break
             if response.status_code == 409 and self._learn_size(other, response):

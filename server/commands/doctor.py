@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from tempfile import TemporaryDirectory
 
 from common.clock import SystemClock
 from common.errors import ConclaveError
@@ -78,8 +79,11 @@ async def _server(config: Config, url: str) -> AsyncIterator[str]:
         return
     from server.node import Node  # noqa: PLC0415 - needs the native module, the other checks do not
 
-    async with Node(config) as node:
-        yield node.url
+    with TemporaryDirectory() as folder:
+        if config.development:  # another server may be at work in the default folder
+            config = replace(config, file=config.file.model_copy(update={"data": folder}))
+        async with Node(config) as node:
+            yield node.url
 
 
 def show(finding: Finding, terminal: Terminal) -> None:

@@ -1,0 +1,45 @@
+"""`conclave sidecar`: the process that keeps the audit log.
+
+In: the server's configuration. Out: what `sidecar.main` needs to know, and its exit code: 0 stopped, 1 start it
+again, 2 the configuration is wrong, 3 the store is not what was signed and a person has to look.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from server.config import Config
+from sidecar.main import SidecarConfig, in_folder
+
+
+def sidecar_config(
+    config: Config, *, listener: int | None = None, lifeline: bool = False
+) -> SidecarConfig:
+    """The sidecar's part of a configuration; `listener` and `lifeline` come from a server that starts it."""
+    audit = config.file.audit
+    base = in_folder(audit.folder_in(config.file.data))
+    return replace(
+        base,
+        origin=audit.origin,
+        state=Path(audit.state) if audit.state else base.state,
+        socket=audit.socket_in(config.file.data),
+        users=frozenset({os.getuid(), *audit.users}),
+        bind=audit.bind,
+        port=audit.port,
+        witness_key=base.key.with_name("witness.key") if audit.witness else None,
+        witness_name=audit.witness,
+        witnessed={origin: tuple(keys) for origin, keys in audit.witnessed.items()},
+        witnesses=tuple(audit.witnesses.items()),
+        listener=listener,
+        lifeline=lifeline,
+    )
+
+
+def child_command(python: str, config: Config) -> list[str]:
+    """How a server with this configuration starts its sidecar."""
+    command = [python, "-m", "server", "sidecar", "--json", "--lifeline"]
+    if config.path is not None:
+        return [*command, "--config", str(config.path)]
+    return [*command, "--data", config.file.data, "--log-level", config.file.log.level]
