@@ -273,6 +273,24 @@ def doctor(*, config: Path | None = None, url: str = "", as_json: Json = False) 
     return _run(examine(loaded, url, terminal), terminal)
 
 
+@audit_app.command
+def verify(*, data: Path = Path("data"), key: str = "", as_json: Json = False) -> int:
+    """Check the audit log: every entry against what was signed, and whether anything is missing.
+
+    Exit codes: 0 intact and complete, 1 integrity broken, 2 nothing to check, 3 incomplete.
+
+    Parameters
+    ----------
+    data
+        Folder of a stopped or running server.
+    key
+        The log's public key, or its file; without it, the one beside the log.
+    """
+    from server.commands.audit_verify import verify as run  # noqa: PLC0415 - loads only when used
+
+    return run(data, key, as_json=as_json)
+
+
 def _serve(config: Config, terminal: Terminal) -> int:
     from server.node import run_node  # noqa: PLC0415 - the native module loads only when it serves
 

@@ -18,6 +18,7 @@ PACKAGES = (
     "signalling",
     "sidecar",
     "server",
+    "verifier",
     "benchmarks",
     "scripts",
 )

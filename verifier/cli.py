@@ -1,0 +1,111 @@
+"""The command line: arguments in, a report and an exit code out.
+
+In: arguments. Out: text or one line of JSON on standard output, progress on a terminal's standard error. Must not:
+end with a traceback, whatever the files are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from verifier import VERSION
+from verifier.folder import read_file
+from verifier.logs import Options, check_log
+from verifier.notes import PublicKey
+from verifier.report import INTERRUPTED, USAGE, Misused, Refused, Report, clean
+
+SHOWN_FROM = 200_000  # entries; below it the end comes before anybody wonders
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs a command; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], Report] = options.run
+    try:
+        report = command(options)
+    except (Misused, OSError) as error:
+        print(f"verifier: {clean(str(error))}", file=sys.stderr)
+        return USAGE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    print(report.json() if options.json else report.text())
+    return report.code
+
+
+def show_progress(done: int, size: int) -> None:
+    """A line on a terminal that the next one overwrites."""
+    if size >= SHOWN_FROM and sys.stderr.isatty():
+        end = "\n" if done >= size else ""
+        print(f"\r\x1b[2K{done:,} of {size:,} entries", end=end, file=sys.stderr, flush=True)
+
+
+def _log(options: argparse.Namespace) -> Report:
+    report = Report("log", completeness=True)
+    check_log(
+        options.folder,
+        Options(
+            keys=_keys(options.key),
+            witnesses=_keys(options.witness),
+            known=options.known,
+            state=options.state,
+            jobs=options.jobs,
+            progress=show_progress,
+        ),
+        report,
+    )
+    return report
+
+
+def _keys(texts: list[str]) -> list[PublicKey]:
+    """Keys given as text or as files that hold one a line. Raises Misused."""
+    keys = []
+    for text in texts:
+        lines = [text]
+        if "+" not in text or Path(text).is_file():
+            try:
+                content = read_file(Path(text), 100_000).decode("utf-8", "replace")
+            except Refused as error:
+                raise Misused(f"the key {text}: {error.message}") from error
+            lines = [line for line in content.splitlines() if line.strip()]
+        try:
+            keys += [PublicKey.parse(line) for line in lines]
+        except Refused as error:
+            raise Misused(f"the key {text}: {error.message}") from error
+    return keys
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="verifier",
+        description="Checks an audit log, or parts of it, without the server that wrote it.",
+        epilog="Exit codes: 0 intact and complete, 1 integrity broken, 2 wrong call, 3 incomplete.",
+    )
+    parser.add_argument("--version", action="version", version=VERSION)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(
+        name: str, run: Callable[[argparse.Namespace], Report], text: str
+    ) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text)
+        command.set_defaults(run=run)
+        command.add_argument(
+            "--key", action="append", default=[], help="public key of the log, or its file"
+        )
+        command.add_argument("--json", action="store_true", help="one JSON object instead of text")
+        return command
+
+    log = add("log", _log, "Check a whole log: tiles, entries, checkpoints, journal.")
+    log.add_argument("folder", type=Path, help="folder of the log, stopped or running")
+    log.add_argument("--witness", action="append", default=[], help="public key of a witness")
+    log.add_argument("--known", action="append", default=[], type=Path,
+                     help="checkpoint or receipt of this log that was kept elsewhere")  # fmt: skip
+    log.add_argument(
+        "--state", type=Path, help="folder where the log's keeper remembers what it signed"
+    )
+    log.add_argument(
+        "--jobs", type=int, default=0, help="processes; default: one for each processor"
+    )
+    return parser
