@@ -118,6 +118,7 @@ AUDIT_OUTCOME: Final = Label(
 )
 AUDIT_REFUSED: Final = Label("reason", "why the log ended a recorder's connection", (), WORD, 32)
 WITNESSING: Final = Label("outcome", "what became of the request", (), WORD, 32)
+QUERIED: Final = Label("outcome", "`answered`, or why the question was refused", (), WORD, 32)
 
 # -- buckets --------------------------------------------------------------------------------------
 
@@ -352,6 +353,9 @@ SIDECAR: Final = (
     ),
     _own("audit_cosigned_total", Kind.COUNTER, "Own checkpoints shown to witnesses.", WITNESSING),
     _own("audit_size", Kind.GAUGE, "Entries in the log."),
+    _own("audit_queries_total", Kind.COUNTER, "Questions about the log.", QUERIED),
+    _own("audit_index_lag", Kind.GAUGE, "Published entries that the index does not hold yet."),
+    _own("audit_index_rebuilds_total", Kind.COUNTER, "Times that the index was made anew."),
     _own("audit_unpublished", Kind.GAUGE, "Entries that no checkpoint covers."),
     _own(
         "audit_checkpoint_age_seconds",

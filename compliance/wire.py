@@ -28,6 +28,9 @@ class FrameType(IntEnum):
     REFUSED = 4  # code; nothing unanswered was stored, and the connection ends
     PROVE = 5  # index; asks for a receipt
     PROOF = 6  # a receipt (C2SP tlog-proof), or nothing while no checkpoint covers the entry
+    ASK = 7  # a question about the log; see compliance.questions
+    FOUND = 8  # an entry of the answer
+    ANSWERED = 9  # the end of the answer, or why there is none
 
 
 @dataclass(frozen=True, slots=True)

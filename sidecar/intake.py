@@ -1,6 +1,7 @@
-"""The Unix socket on which processes of this machine hand their events over.
+"""The Unix socket on which processes of this machine hand their events over, and ask about the log.
 
-In: connections whose peer the kernel vouches for, frames. Out: arrivals for the service, its answers as frames.
+In: connections whose peer the kernel vouches for, frames. Out: arrivals for the service, questions for the
+library, their answers as frames.
 Must not: listen to another user's processes, or to an entry whose heading cannot be read.
 """
 
@@ -18,6 +19,7 @@ from typing import Final
 
 from common.errors import LocalError, RemoteError
 from compliance.envelope import peek
+from compliance.questions import Question, encode_refusal
 from compliance.wire import (
     UNKNOWN_INDEX,
     VERSION,
@@ -28,6 +30,7 @@ from compliance.wire import (
     parse_prove,
 )
 from sidecar.metrics import Metrics
+from sidecar.query import Library
 from sidecar.service import Service
 from sidecar.store import Arrival
 
@@ -35,6 +38,7 @@ MAX_CONNECTIONS: Final = 64  # a node has some ten processes that record
 READ_SIZE: Final = 64 * 1024  # bytes
 OWNER_ONLY: Final = 0o600
 EVERYBODY: Final = 0o666  # may connect; the kernel then says who it is, and who may not is let go
+FAREWELL_SECONDS: Final = 1.0  # for a peer to take what was written, when the log stops
 _CREDENTIALS: Final = struct.Struct("3i")  # pid, uid, gid; see unix(7)
 log = logging.getLogger(__name__)
 
@@ -43,13 +47,20 @@ class Intake:
     """The listening socket."""
 
     def __init__(
-        self, service: Service, path: Path, *, users: Collection[int], metrics: Metrics
+        self,
+        service: Service,
+        path: Path,
+        *,
+        users: Collection[int],
+        metrics: Metrics,
+        library: Library,
     ) -> None:
         """`users` are the numeric ids whose processes may connect."""
         self._service = service
         self._path = path
         self._users = frozenset(users)
         self._metrics = metrics
+        self._library = library
         self._server: asyncio.Server | None = None
         self._connections: set[_Connection] = set()
         self._count = 0
@@ -73,7 +84,7 @@ class Intake:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._count += 1
-        connection = _Connection(self._count, self._service, writer)
+        connection = _Connection(self._count, self._service, self._library, writer)
         if _user_of(writer) not in self._users:
             self._refuse(connection, "peer_refused")
             return
@@ -99,9 +110,12 @@ class Intake:
 class _Connection:
     """One peer; see `sidecar.service.Connection`."""
 
-    def __init__(self, number: int, service: Service, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self, number: int, service: Service, library: Library, writer: asyncio.StreamWriter
+    ) -> None:
         self.number = number
         self._service = service
+        self._library = library
         self._writer = writer
         self._closed = False
 
@@ -121,9 +135,23 @@ class _Connection:
                 elif frame.type is FrameType.PROVE:
                     receipt = await self._service.receipt(parse_prove(frame.body))
                     self._write(Frame(FrameType.PROOF, receipt.encode()))
+                elif frame.type is FrameType.ASK:
+                    await self._answer(frame.body)
                 else:
                     raise RemoteError("frame_malformed", "only the log sends such frames")
         self.close()
+
+    async def _answer(self, body: bytes) -> None:
+        """Entries as they were found, then the end; or the end alone, with the code of a refusal."""
+        try:
+            answer = await self._library.answer(Question.decode(body))
+        except RemoteError as error:
+            self._write(Frame(FrameType.ANSWERED, encode_refusal(error)))
+            return
+        for found in answer.found:
+            self._write(Frame(FrameType.FOUND, found.encode()))
+        self._write(Frame(FrameType.ANSWERED, answer.encode_end()))
+        await self._writer.drain()
 
     def acked(self, indexes: list[int | None]) -> None:
         """The oldest unanswered entries are durable."""
@@ -142,7 +170,11 @@ class _Connection:
     async def wait_closed(self) -> None:
         """Until the connection is gone."""
         with contextlib.suppress(OSError):
-            await self._writer.wait_closed()
+            try:
+                async with asyncio.timeout(FAREWELL_SECONDS):
+                    await self._writer.wait_closed()
+            except TimeoutError:
+                self._writer.transport.abort()
 
     def _write(self, frame: Frame) -> None:
         if not self._closed:

@@ -27,6 +27,7 @@ from crypto.notes import COSIGNATURE, Signer, Verifier
 from crypto.sealing import key_file
 from sidecar.intake import Intake
 from sidecar.metrics import Metrics
+from sidecar.query import Library
 from sidecar.service import CHECKPOINT_SECONDS, Service
 from sidecar.store import open_store
 from sidecar.witness import Witness
@@ -48,6 +49,7 @@ class SidecarConfig:
     state: Path  # folder of what was signed; best on another medium than the log
     key: Path  # file of the signing key, mode 0600, made on first use
     socket: Path
+    index: Path  # folder of what finds entries; made again when it is lost
     users: frozenset[int] = field(default_factory=lambda: frozenset({os.getuid()}))
     bind: str = "127.0.0.1"
     port: int | None = None  # None: no HTTP; 0: any free port
@@ -75,6 +77,7 @@ def in_folder(audit: Path, *, port: int | None = None) -> SidecarConfig:
         state=audit / "state",
         key=audit / "signing.key",
         socket=audit / "intake.sock",
+        index=audit / "index",
         port=port,
     )
 
@@ -129,7 +132,13 @@ async def serving(
         desk = _make_desk(config, state, clock, metrics)
         if desk is not None:
             stack.callback(desk.close)
-        intake = Intake(service, config.socket, users=config.users, metrics=metrics)
+        library = Library(config.log, config.index, metrics)
+        await library.start()
+        stack.push_async_callback(library.stop)
+        service.on_published.append(library.handle_published)
+        intake = Intake(
+            service, config.socket, users=config.users, metrics=metrics, library=library
+        )
         await intake.start()
         stack.push_async_callback(intake.stop)
         if config.witnesses:

@@ -51,6 +51,18 @@ class Metrics:
             registry=self.registry,
         )
 
+        self.queried = Counter(
+            "conclave_audit_queries",
+            "Questions about the log, by outcome.",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self.rebuilt = Counter(
+            "conclave_audit_index_rebuilds",
+            "Times that the index was made anew.",
+            registry=self.registry,
+        )
+
     def watch(self, name: str, text: str, value: Callable[[], float]) -> None:
         """A gauge whose value is asked for when somebody looks."""
         Gauge(name, text, registry=self.registry).set_function(value)
