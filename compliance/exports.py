@@ -6,8 +6,9 @@ its newline; nothing is left out. Must not: let a value break out of its field, 
 
 from __future__ import annotations
 
+import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -78,9 +79,26 @@ MAPPING: Final[Mapping[str, Mapped]] = {
 _CEF_SEVERITY: Final = {1: 2, 2: 4, 3: 6, 4: 8}
 
 
-def json_line(index: int, entry: bytes) -> str:
-    """The entry's own bytes between an index and a brace, so that they can be hashed again."""
-    return f'{{"index":{index},"entry":{entry.decode()}}}'
+def json_line(index: int, entry: bytes, path: Sequence[bytes] | None = None) -> str:
+    """The entry's own bytes between an index and a brace, so that they can be hashed again.
+
+    `path` proves this entry alone, where an export leaves others out: from it to the root of the checkpoint that
+    `checkpoint_line` ends the export with.
+    """
+    proof = "" if path is None else f'"path":{_hashes(path)},'
+    return f'{{"index":{index},{proof}"entry":{entry.decode()}}}'
+
+
+def checkpoint_line(note: str) -> str:
+    """The last line of an export whose entries have a path each; `note` is a signed checkpoint."""
+    return f'{{"checkpoint":{json.dumps(note)}}}'
+
+
+def range_line(note: str, first: int, end: int, proof: Sequence[bytes]) -> str:
+    """The last line of an export of all entries [first, end); `proof` is `crypto.merkle.range_proof`'s."""
+    return (
+        f'{{"checkpoint":{json.dumps(note)},"first":{first},"end":{end},"proof":{_hashes(proof)}}}'
+    )
 
 
 def ocsf(index: int, record: Record) -> str:
@@ -151,6 +169,10 @@ def _required(record: Record, mapped: Mapped) -> dict[str, object]:
         uid = getattr(event, mapped.entity, "") or getattr(event.on, mapped.entity, "")
         return {"entity": {"type": mapped.entity, "uid": uid or record.source}}
     return {}
+
+
+def _hashes(hashes: Sequence[bytes]) -> str:
+    return json.dumps([base64.b64encode(each).decode() for each in hashes], separators=(",", ":"))
 
 
 def _user(uid: str, kind: str) -> dict[str, str]:

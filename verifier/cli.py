@@ -11,9 +11,10 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from verifier import VERSION
-from verifier.folder import read_file
-from verifier.logs import Options, check_log
+from verifier import VERSION, receipts
+from verifier.exports import check_export
+from verifier.folder import Folder, read_file
+from verifier.logs import Options, check_log, own_key
 from verifier.notes import PublicKey
 from verifier.report import INTERRUPTED, USAGE, Misused, Refused, Report, clean
 
@@ -57,6 +58,57 @@ def _log(options: argparse.Namespace) -> Report:
         report,
     )
     return report
+
+
+def _export(options: argparse.Namespace) -> Report:
+    report = Report("export", completeness=True)
+    check_export(options.file, _keys(options.key), report)
+    return report
+
+
+def _inclusion(options: argparse.Namespace) -> Report:
+    report = Report("inclusion", completeness=False)
+    entry = receipts.read_entry(options.entry)
+    data = receipts.read_given(options.proof, receipts.MAX_RECEIPT)
+    receipts.check_receipt(data, entry, None, _needed(options), report)
+    return report
+
+
+def _receipt(options: argparse.Namespace) -> Report:
+    report = Report("receipt", completeness=False)
+    entry = receipts.read_entry(options.entry) if options.entry else None
+    data = receipts.read_given(options.file, receipts.MAX_RECEIPT)
+    receipts.check_receipt(data, entry, _folder(options), _needed(options, report), report)
+    return report
+
+
+def _consistency(options: argparse.Namespace) -> Report:
+    report = Report("consistency", completeness=False)
+    proof = None
+    if options.proof:
+        try:
+            proof = receipts.parse_proof(receipts.read_given(options.proof, receipts.MAX_RECEIPT))
+        except Refused as error:
+            report.broken(error.code, error.message, file=str(options.proof))
+            return report
+    old, new = receipts.read_note(options.old), receipts.read_note(options.new)
+    keys = _needed(options, report)
+    receipts.check_consistency(old, new, proof, _folder(options), keys, report)
+    return report
+
+
+def _folder(options: argparse.Namespace) -> Folder | None:
+    return Folder(options.log) if options.log else None
+
+
+def _needed(options: argparse.Namespace, report: Report | None = None) -> list[PublicKey]:
+    """Keys that were given, or the one beside the log. Raises Misused without any."""
+    keys = _keys(options.key)
+    if not keys and report is not None and options.log:
+        keys = own_key(Folder(options.log), report)
+    if not keys:
+        raise Misused("give the log's public key with --key")
+    return keys
 
 
 def _keys(texts: list[str]) -> list[PublicKey]:
@@ -108,4 +160,22 @@ def _parser() -> argparse.ArgumentParser:
     log.add_argument(
         "--jobs", type=int, default=0, help="processes; default: one for each processor"
     )
+
+    export = add("export", _export, "Check an export of JSON lines that proves itself.")
+    export.add_argument("file", type=Path, help="the export")
+
+    inclusion = add("inclusion", _inclusion, "Check that an entry is in a log, by a proof.")
+    inclusion.add_argument("proof", type=Path, help="the receipt")
+    inclusion.add_argument("entry", type=Path, help="the entry's bytes")
+
+    receipt = add("receipt", _receipt, "Check a receipt with its entry, or with the log it is of.")
+    receipt.add_argument("file", type=Path, help="the receipt")
+    receipt.add_argument("--entry", type=Path, help="the entry's bytes")
+    receipt.add_argument("--log", type=Path, help="folder of the log")
+
+    consistency = add("consistency", _consistency, "Check that one checkpoint extends another.")
+    consistency.add_argument("old", type=Path, help="the earlier checkpoint, or a receipt with it")
+    consistency.add_argument("new", type=Path, help="the later checkpoint, or a receipt with it")
+    consistency.add_argument("--proof", type=Path, help="hashes in base64, one a line")
+    consistency.add_argument("--log", type=Path, help="folder of the log, in place of a proof")
     return parser

@@ -92,7 +92,7 @@ def open_log(root: Path, options: Options, report: Report) -> Opened | None:
     folder = Folder(root)
     if not {CHECKPOINT, "tile", "wal"} & set(folder.names("")):
         raise Misused(f"{root} is no folder of a log")
-    keys = options.keys or _own_key(folder, report)
+    keys = options.keys or own_key(folder, report)
     if not keys:
         return None
     others = _others(folder, keys, options, report)
@@ -103,7 +103,8 @@ def open_log(root: Path, options: Options, report: Report) -> Opened | None:
     return Opened(folder, keys, head, [*heads, *others])
 
 
-def _own_key(folder: Folder, report: Report) -> list[PublicKey]:
+def own_key(folder: Folder, report: Report) -> list[PublicKey]:
+    """The key that lies beside the log, which proves less. Raises Misused if there is none."""
     try:
         text = folder.read(KEY, 1000).decode("utf-8", "replace")
     except Refused as error:
