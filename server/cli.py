@@ -16,7 +16,15 @@ from common.redact import Redacted
 from crypto.tokens import SigningKeys
 from server import logs
 from server.access import AccessSpec, make_token
-from server.config import DEV_KEY, DEV_SECRET, Config, LogLevel, development, load
+from server.config import (
+    DEV_KEY,
+    DEV_SECRET,
+    Config,
+    ConfigError,
+    LogLevel,
+    development,
+    load,
+)
 from server.terminal import Exit, Terminal
 from server.version import VERSION
 
@@ -261,12 +269,14 @@ def doctor(*, config: Path | None = None, url: str = "", as_json: Json = False) 
     url
         A running server to send media through; without it, one is started for the check.
     """
-    from server.commands.doctor import examine  # noqa: PLC0415 - codecs load only when used
+    from server.commands.doctor import examine, examine_problems  # noqa: PLC0415 - codecs load only when used
 
     terminal = Terminal(as_json=as_json)
     logs.configure(level="error", style="auto")
     try:
         loaded = load(config) if config else development(port=0, data="data")
+    except ConfigError as error:
+        return examine_problems(error.problems, terminal)
     except ConclaveError as error:
         terminal.fail(error)
         return Exit.USAGE

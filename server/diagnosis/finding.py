@@ -12,10 +12,11 @@ Verdict = Literal["ok", "warning", "fault"]
 class Finding:
     """What a check saw. A fault stops calls from working; a warning makes them worse."""
 
-    check: str  # stable snake_case name
+    check: str  # stable snake_case name of what was looked at
     verdict: Verdict
     message: str
     remedy: str = ""
+    code: str = ""  # stable snake_case name of what is wrong; docs/operators/network.md lists them
 
 
 def ok(check: str, message: str) -> Finding:
@@ -23,11 +24,11 @@ def ok(check: str, message: str) -> Finding:
     return Finding(check, "ok", message)
 
 
-def warning(check: str, message: str, remedy: str) -> Finding:
+def warning(check: str, code: str, message: str, remedy: str) -> Finding:
     """Works, but worse than it could."""
-    return Finding(check, "warning", message, remedy)
+    return Finding(check, "warning", message, remedy, code)
 
 
-def fault(check: str, message: str, remedy: str) -> Finding:
+def fault(check: str, code: str, message: str, remedy: str) -> Finding:
     """Does not work."""
-    return Finding(check, "fault", message, remedy)
+    return Finding(check, "fault", message, remedy, code)

@@ -1,23 +1,25 @@
-"""Checks of the machine: ports, socket buffers, addresses, clock. None of them changes anything.
+"""Checks of the machine: ports, socket buffers, addresses, routes. None of them changes anything.
 
 In: a configuration. Out: findings. Must not: send anything to an address that is not this machine's.
 """
 
 from __future__ import annotations
 
-import ctypes
 import errno
+import ipaddress
 import socket
 from collections.abc import Iterable
-from pathlib import Path
 
-from common.clock import Clock
 from server.config import Config
 from server.diagnosis.finding import Finding, fault, ok, warning
 
 MIN_RECEIVE_BUFFER = 2_500_000  # bytes: about 100 ms of 200 Mbit/s, a full room's key-frame burst
-OLDEST_PLAUSIBLE_TIME = 1_767_225_600.0  # 2026-01-01: no release of this server is older
-STA_UNSYNC = 0x40  # adjtimex(2): the kernel clock is not synchronised
+SO_FORCE = {
+    socket.SO_RCVBUF: 33,
+    socket.SO_SNDBUF: 32,
+}  # socket(7): the options that need CAP_NET_ADMIN
+FAR_AWAY = "2000::1"  # in global unicast space and nobody's; nothing is sent there
+UNIQUE_LOCAL = ipaddress.IPv6Network("fc00::/7")
 
 
 def check_ports(config: Config) -> Iterable[Finding]:
@@ -52,45 +54,51 @@ def _bind_problem(check: str, protocol: str, address: str, port: int, error: OSE
         remedy = (
             f"Stop the process that uses it (ss -lnp 'sport = :{port}'), or choose another port."
         )
-        return fault(check, f"{where} is in use", remedy)
+        return fault(check, "port_in_use", f"{where} is in use", remedy)
     if error.errno == errno.EADDRNOTAVAIL:
         remedy = "Name an address of this machine (ip addr); behind 1:1 NAT use media.announced."
-        return fault(check, f"{address} is no address of this machine", remedy)
+        return fault(
+            check, "address_unavailable", f"{address} is no address of this machine", remedy
+        )
     if error.errno == errno.EACCES:
         remedy = "Choose a port from 1024 upwards, or grant CAP_NET_BIND_SERVICE."
-        return fault(check, f"{where} may not be bound by this user", remedy)
-    return fault(check, f"{where} cannot be bound ({error.strerror})", "See the system's error.")
+        return fault(check, "port_forbidden", f"{where} may not be bound by this user", remedy)
+    message = f"{where} cannot be bound ({error.strerror})"
+    return fault(check, "bind_failed", message, "See the system's error.")
 
 
-def check_buffers(config: Config, limits: Path = Path("/proc/sys/net/core")) -> Iterable[Finding]:
-    """Whether the kernel grants the socket buffers that bursts need."""
-    for name, wanted in (
-        ("rmem_max", config.file.media.receive_buffer),
-        ("wmem_max", config.file.media.send_buffer),
+def check_buffers(config: Config) -> Iterable[Finding]:
+    """Whether the kernel grants the socket buffers that bursts need: asks for them as the data plane does."""
+    media = config.file.media
+    for check, option, kernel, setting, wanted in (
+        ("receive_buffer", socket.SO_RCVBUF, "rmem_max", "receive_buffer", media.receive_buffer),
+        ("send_buffer", socket.SO_SNDBUF, "wmem_max", "send_buffer", media.send_buffer),
     ):
-        check = f"socket_buffer_{name[:4]}"
-        try:
-            granted = int((limits / name).read_text())
-        except (OSError, ValueError):
-            yield warning(check, f"net.core.{name} cannot be read", "Look at it with sysctl.")
-            continue
-        if granted >= wanted or _may_force():
-            yield ok(check, f"{wanted} bytes are granted")
-        else:
-            remedy = f"sysctl -w net.core.{name}={wanted} (and in /etc/sysctl.d/ to keep it)."
+        granted = granted_buffer(option, wanted)
+        small = granted < MIN_RECEIVE_BUFFER and option == socket.SO_RCVBUF
+        if granted < wanted:
             text = f"the kernel grants {granted} of {wanted} bytes"
-            report = fault if granted < MIN_RECEIVE_BUFFER and name == "rmem_max" else warning
-            yield report(check, text, remedy)
+            remedy = f"sysctl -w net.core.{kernel}={wanted} (and in /etc/sysctl.d/ to keep it)."
+        else:
+            text = f"{wanted} bytes are granted"
+            remedy = f"Set media.{setting} to {MIN_RECEIVE_BUFFER} or more."
+        if small:
+            yield fault(check, "socket_buffer_small", text, remedy)
+        elif granted < wanted:
+            yield warning(check, "socket_buffer_small", text, remedy)
+        else:
+            yield ok(check, text)
 
 
-def _may_force() -> bool:
-    """Whether SO_RCVBUFFORCE works for this process (CAP_NET_ADMIN)."""
+def granted_buffer(option: int, wanted: int) -> int:
+    """Bytes of buffer that a socket gets."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            probe.setsockopt(socket.SOL_SOCKET, 33, 1 << 16)  # SO_RCVBUFFORCE
+            probe.setsockopt(socket.SOL_SOCKET, SO_FORCE[option], wanted)
         except OSError:
-            return False
-    return True
+            probe.setsockopt(socket.SOL_SOCKET, option, wanted)
+        # The kernel doubles what it is asked for, to have room for its own records (socket(7)).
+        return probe.getsockopt(socket.SOL_SOCKET, option) // 2
 
 
 def check_addresses(config: Config) -> Iterable[Finding]:
@@ -101,44 +109,44 @@ def check_addresses(config: Config) -> Iterable[Finding]:
         public_http = config.file.http.bind not in ("127.0.0.1", "::1")
         if public_http and announced.startswith(("127.", "::1")):
             remedy = "Put the address that clients reach into media.addresses, or map it in media.announced."
-            yield fault("announced_address", f"clients elsewhere are told {announced}", remedy)
+            yield fault(
+                "announced_address",
+                "announced_address_local",
+                f"clients elsewhere are told {announced}",
+                remedy,
+            )
         else:
             yield ok("announced_address", f"clients are told {announced}")
 
 
-def check_clock(clock: Clock, synchronised: bool | None) -> Iterable[Finding]:
-    """Whether tokens and reports can be trusted to be on time."""
-    if clock.wall() < OLDEST_PLAUSIBLE_TIME:
-        remedy = "Set the clock and keep it with an NTP client: every token is judged by it."
-        yield fault("clock", "the clock is years behind", remedy)
-    elif synchronised is False:
-        remedy = "Run an NTP client (chrony, systemd-timesyncd)."
-        yield warning("clock", "the kernel says that the clock is not synchronised", remedy)
-    else:
-        yield ok("clock", "the clock is plausible")
+def check_routes(config: Config) -> Iterable[Finding]:
+    """Whether answers to IPv6 clients would find a way out."""
+    media = config.file.media
+    for address in media.addresses:
+        announced = ipaddress.ip_address(media.announced.get(address, address))
+        if announced.version == 4 or not _is_global(announced):
+            continue
+        if _leads_out(address):
+            yield ok("ipv6_route", f"there is an IPv6 route from {address}")
+        else:
+            message = f"clients are told {announced}, but no IPv6 route leads out from {address}"
+            remedy = (
+                "Give this machine an IPv6 default route (ip -6 route), "
+                "or remove the address from media.addresses."
+            )
+            yield fault("ipv6_route", "ipv6_no_route", message, remedy)
 
 
-class _Timex(ctypes.Structure):
-    """The head of struct timex (adjtimex(2)); the tail is only reserved here."""
-
-    _fields_ = [
-        ("modes", ctypes.c_uint),
-        ("offset", ctypes.c_long),
-        ("freq", ctypes.c_long),
-        ("maxerror", ctypes.c_long),
-        ("esterror", ctypes.c_long),
-        ("status", ctypes.c_int),
-        ("tail", ctypes.c_byte * 256),
-    ]
+def _is_global(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    return not (address.is_loopback or address.is_link_local or address in UNIQUE_LOCAL)
 
 
-def kernel_clock_synchronised() -> bool | None:
-    """What the kernel knows of its clock (adjtimex, read only); None where it cannot be asked."""
-    try:
-        libc = ctypes.CDLL(None, use_errno=True)
-        facts = _Timex(modes=0)
-        if libc.adjtimex(ctypes.byref(facts)) < 0:
-            return None
-    except (OSError, AttributeError):
-        return None
-    return not facts.status & STA_UNSYNC
+def _leads_out(address: str) -> bool:
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((address, 0))
+            probe.connect((FAR_AWAY, 9))
+        except OSError as error:
+            # An address that cannot be bound is another finding's.
+            return error.errno not in (errno.ENETUNREACH, errno.EHOSTUNREACH)
+    return True

@@ -1,4 +1,4 @@
-"""The check that counts: two participants, real media through the server, decoded at the other end.
+"""The checks that count: two participants, every way to the media ports, real media decoded at the other end.
 
 In: a server's address and a way to make tokens. Out: findings. Must not: leave anything behind in the room.
 """
@@ -6,44 +6,192 @@ In: a server's address and a way to make tokens. Out: findings. Must not: leave 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import urlsplit
 
 from aiortc import MediaStreamTrack
 from aiortc.mediastreams import MediaStreamError
 
+from common.clock import Clock
 from common.errors import RemoteError
-from server.diagnosis.finding import Finding, fault, ok
-from server.probe.session import join
+from crypto.turn import TurnCredential
+from server.diagnosis import paths
+from server.diagnosis.finding import Finding, fault, ok, warning
+from server.diagnosis.paths import Outcome, Target
+from server.diagnosis.relays import RelayJob, check_relays
+from server.probe.session import ProbeSession, join
 from server.probe.sources import DemoAudio, DemoVideo, read_counter
 
-MEDIA_SECONDS = 15.0  # handshakes, a first key frame and some frames, on a slow machine
-FRAMES_WANTED = 10
+MEDIA_SECONDS: Final = 15.0  # handshakes, a first key frame and some frames, on a slow machine
+HTTP_SECONDS: Final = 2.0  # for a TCP connection that tells a wrong address from a closed port
+FRAMES_WANTED: Final = 10
 JOIN_REMEDY = "Look at the server's log for the refusal; check the key, the secret and the clock."
-MEDIA_REMEDY = (
-    "UDP does not pass between here and the media port: "
-    "check firewalls, media.addresses and media.announced."
+BLOCKED_REMEDY = (
+    "Let UDP to {ports} through every firewall and security group on the way, to and from; "
+    "for people whose own network blocks UDP, set up TURN."
 )
+ANNOUNCED_REMEDY = (
+    "Map the bound address in media.announced to the one that clients reach ({reached} answers HTTP); "
+    "if it is right, a firewall drops everything on the way to it."
+)
+OUTSIDE_REMEDY = "Not every NAT leads back in: run `conclave doctor --url` on a machine outside."
+STALLED_REMEDY = "UDP passes, so look at the server's log, and report it if that is silent."
 
 
-async def check_media(url: str, make_token: Callable[[str], str]) -> list[Finding]:
-    """Publishes synthetic media and waits for its pictures and samples at a second participant."""
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """The server that is looked at, and what is known of it."""
+
+    url: str
+    make_token: Callable[[str], str]  # identity -> token
+    clock: Clock
+    trust: ssl.SSLContext | None = None  # instead of the system's
+    announced: Mapping[str, str] = field(
+        default_factory=dict
+    )  # that this server maps, but not here
+    renew: Callable[[int], TurnCredential] | None = None  # end -> a TURN credential
+    local: bool = False  # the server was started for the check, on this machine
+
+
+async def check_media(situation: Situation) -> AsyncIterator[Finding]:
+    """Checks every path, then publishes synthetic media and waits for it at a second participant."""
     arrived: asyncio.Queue[MediaStreamTrack] = asyncio.Queue()
+    url, token, trust = situation.url, situation.make_token, situation.trust
     try:
         async with (
             join(
                 url,
-                make_token("doctor-ear"),
+                token("doctor-ear"),
                 on_track=lambda _sid, track: arrived.put_nowait(track),
+                paths="direct",
+                trust=trust,
             ),
-            join(url, make_token("doctor-mouth"), subscribe=False) as mouth,
+            join(url, token("doctor-mouth"), subscribe=False, paths="direct", trust=trust) as mouth,
         ):
             await mouth.publish(DemoAudio(), name="sound", source="microphone")
-            await mouth.publish(DemoVideo(width=320, height=180), name="picture", source="camera")
-            return await _receive(arrived)
+            login, targets = paths.read_session(mouth)
+            outcomes = await paths.check_direct(targets, login)
+            public = _public(situation, targets)
+            relayed = await check_relays(*_relay_job(situation, mouth, public, login))
+            for finding in (
+                await _judge_paths(situation, outcomes, _relays_work(relayed)),
+                *await _check_announced(public, targets, login),
+                *relayed,
+            ):
+                yield finding
+            if "answered" in outcomes.values():
+                await mouth.publish(
+                    DemoVideo(width=320, height=180), name="picture", source="camera"
+                )
+                for finding in await _receive(arrived):
+                    yield finding
     except RemoteError as error:
-        return [
-            fault("media_join", f"two participants could not join: {error.message}", JOIN_REMEDY)
-        ]
+        message = f"two participants could not join: {error.message}"
+        yield fault("media_join", error.code, message, JOIN_REMEDY)
+
+
+def _relays_work(findings: Sequence[Finding]) -> bool:
+    return any((f.check, f.verdict) == ("turn_path", "ok") for f in findings)
+
+
+async def _judge_paths(
+    situation: Situation, outcomes: dict[Target, Outcome], relays_work: bool
+) -> Finding:
+    answered = [str(target) for target, outcome in outcomes.items() if outcome == "answered"]
+    others = [
+        f"{target} {outcome}" for target, outcome in outcomes.items() if outcome != "answered"
+    ]
+    if answered:
+        rest = f" (others: {', '.join(others)})" if others else ""
+        return ok("media_path", f"connectivity checks are answered by {', '.join(answered)}{rest}")
+    listed = ", ".join(others) or "none announced"
+    reached = await _http_addresses(situation.url)
+    addresses = sorted({target.address for target in outcomes})
+    if situation.local or await _any_is_there(addresses, reached, situation.url):
+        ports = ", ".join(str(target) for target in outcomes)
+        message = f"the server is there, but its media ports do not answer: {listed}"
+        if relays_work:
+            message += "; media goes through TURN"
+        remedy = BLOCKED_REMEDY.format(ports=ports)
+        report = warning if relays_work else fault
+        return report("media_path", "udp_blocked", message, remedy)
+    there = ", ".join(reached)
+    message = f"HTTP answers at {there}, but for media clients are told {listed}"
+    remedy = ANNOUNCED_REMEDY.format(reached=there)
+    return fault("media_path", "announced_address_wrong", message, remedy)
+
+
+async def _http_addresses(url: str) -> list[str]:
+    """The addresses behind the server's name."""
+    loop = asyncio.get_running_loop()
+    host = urlsplit(url).hostname or ""
+    try:
+        async with asyncio.timeout(HTTP_SECONDS):
+            found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, TimeoutError):
+        return [host]
+    return sorted({str(entry[4][0]) for entry in found})
+
+
+async def _any_is_there(addresses: Sequence[str], reached: Sequence[str], url: str) -> bool:
+    """Whether HTTP answers at a media address: then the address is right, and its UDP port is not open."""
+    if set(addresses) & set(reached):
+        return True
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme in ("https", "wss") else 80)
+    return any(await asyncio.gather(*(_accepts(address, port) for address in addresses)))
+
+
+async def _accepts(address: str, port: int) -> bool:
+    try:
+        async with asyncio.timeout(HTTP_SECONDS):
+            _, writer = await asyncio.open_connection(address, port)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True
+
+
+def _public(situation: Situation, targets: Sequence[Target]) -> list[Target]:
+    """What clients will be told, which for a server that was started here is mapped only now."""
+    mapping = situation.announced
+    return [Target(mapping.get(t.address, t.address), t.port) for t in targets]
+
+
+async def _check_announced(
+    public: Sequence[Target], targets: Sequence[Target], login: paths.Login
+) -> list[Finding]:
+    mapped = [target for target in public if target not in targets]
+    findings = []
+    for target, outcome in (await paths.check_direct(mapped, login)).items():
+        if outcome == "answered":
+            findings.append(ok("announced_path", f"{target} leads back to this machine"))
+        else:
+            message = f"whether {target} leads here cannot be seen from this machine ({outcome})"
+            findings.append(
+                warning("announced_path", "announced_address_unproven", message, OUTSIDE_REMEDY)
+            )
+    return findings
+
+
+def _relay_job(
+    situation: Situation, session: ProbeSession, targets: Sequence[Target], login: paths.Login
+) -> tuple[list[str], RelayJob]:
+    servers = [server for server in session.ice_servers if server.username]
+    urls = [url for server in servers for url in server.urls]
+    credential = TurnCredential(servers[0].username, servers[0].credential) if servers else None
+    job = RelayJob(
+        credential=credential or TurnCredential("", ""),
+        targets=targets,
+        login=login,
+        wall=situation.clock.wall(),
+        renew=situation.renew,
+    )
+    return urls, job
 
 
 async def _receive(arrived: asyncio.Queue[MediaStreamTrack]) -> list[Finding]:
@@ -55,7 +203,7 @@ async def _receive(arrived: asyncio.Queue[MediaStreamTrack]) -> list[Finding]:
             findings.append(await _check_picture(tracks["video"]))
     except (TimeoutError, MediaStreamError):
         text = f"no decoded media within {MEDIA_SECONDS:.0f} s"
-        findings.append(fault("media_round_trip", text, MEDIA_REMEDY))
+        findings.append(fault("media_round_trip", "media_stalled", text, STALLED_REMEDY))
     return findings
 
 
@@ -74,9 +222,8 @@ async def _check_picture(track: MediaStreamTrack) -> Finding:
         counters.append(read_counter(frame.to_ndarray(format="rgb24")))  # type: ignore[union-attr]
     if counters != sorted(counters):
         text = f"pictures arrived out of order: {counters}"
-        return fault(
-            "media_picture", text, "This is a defect of the server: report it with the log."
-        )
+        remedy = "This is a defect of the server: report it with the log."
+        return fault("media_picture", "media_disordered", text, remedy)
     return ok(
         "media_picture",
         f"{len(counters)} pictures went through the server and were decoded in order",

@@ -8,13 +8,21 @@ versions do, because that is what aiortc's answering and offering sides support 
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import websockets
-from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc import (
+    MediaStreamTrack,
+    RTCConfiguration,
+    RTCIceServer,
+    RTCIceTransportPolicy,
+    RTCPeerConnection,
+    RTCSessionDescription,
+)
 from livekit.protocol import models, rtc
 
 from common.errors import RemoteError
@@ -24,23 +32,29 @@ ANSWER_SECONDS = 10.0  # how long any single answer of the server may take
 MAX_MESSAGE = 2 * 1024 * 1024  # a join answer of a large room stays far below
 
 TrackHandler = Callable[[str, MediaStreamTrack], None]
+Paths = Literal[
+    "all", "direct", "relay"
+]  # which ways media may take: TURN servers or not, or nothing else
 
 
 class ProbeSession:
     """A joined participant. Make one with `join`."""
 
-    def __init__(self, socket: websockets.ClientConnection, on_track: TrackHandler) -> None:
+    publisher: RTCPeerConnection  # both are there once `joined` has returned
+    subscriber: RTCPeerConnection
+
+    def __init__(
+        self, socket: websockets.ClientConnection, on_track: TrackHandler, paths: Paths = "all"
+    ) -> None:
         """`on_track` gets (track sid, track) for everything subscribed to."""
         self._socket = socket
         self._on_track = on_track
+        self._paths = paths
         self._answers: dict[str, asyncio.Future[Any]] = {}
-        configuration = RTCConfiguration(iceServers=[])
-        self.publisher = RTCPeerConnection(configuration)
-        self.subscriber = RTCPeerConnection(configuration)
-        self.subscriber.on("track", self._received)
+        self._connections: list[RTCPeerConnection] = []
         self._moved = asyncio.Event()
-        self.subscriber.on("connectionstatechange", self._moved.set)
-        self.connected = asyncio.Event()
+        self.ice_servers: list[rtc.ICEServer] = []
+        self.answer = ""  # the server's latest answer, as it came
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.room = ""
 
@@ -70,8 +84,8 @@ class ProbeSession:
             await self._send(
                 rtc.SignalRequest(leave=rtc.LeaveRequest(reason=models.CLIENT_INITIATED))
             )
-        await self.publisher.close()
-        await self.subscriber.close()
+        for connection in self._connections:
+            await connection.close()
         await self._socket.close()
 
     async def run(self) -> None:
@@ -99,6 +113,7 @@ class ProbeSession:
         kind = message.WhichOneof("message")
         if kind == "join":
             self.room = message.join.room.name
+            self._connect(list(message.join.ice_servers))
             self._answer("join", message.join)
         elif kind == "offer":
             await self._answer_offer(message.offer)
@@ -111,6 +126,24 @@ class ProbeSession:
         elif kind == "request_response" and message.request_response.reason:
             code = rtc.RequestResponse.Reason.Name(message.request_response.reason).lower()
             self._refuse(RemoteError(code, message.request_response.message or code))
+
+    def _connect(self, servers: list[rtc.ICEServer]) -> None:
+        self.ice_servers = servers
+        configuration = RTCConfiguration(
+            iceServers=[
+                RTCIceServer(list(server.urls), server.username, server.credential)
+                for server in servers
+                if self._paths != "direct"
+            ],
+            iceTransportPolicy=RTCIceTransportPolicy.RELAY
+            if self._paths == "relay"
+            else RTCIceTransportPolicy.ALL,
+        )
+        self.publisher = RTCPeerConnection(configuration)
+        self.subscriber = RTCPeerConnection(configuration)
+        self._connections = [self.publisher, self.subscriber]
+        self.subscriber.on("track", self._received)
+        self.subscriber.on("connectionstatechange", self._moved.set)
 
     async def _answer_offer(self, offer: rtc.SessionDescription) -> None:
         # Aiortc takes a description only when no handshake of an earlier one is under way.
@@ -130,8 +163,8 @@ class ProbeSession:
         reply = self._expect("answer")
         offer = rtc.SessionDescription(type="offer", sdp=self.publisher.localDescription.sdp)
         await self._send(rtc.SignalRequest(offer=offer))
-        sdp = str(await self._within(reply, "answer_timeout"))
-        await self.publisher.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
+        self.answer = str(await self._within(reply, "answer_timeout"))
+        await self.publisher.setRemoteDescription(RTCSessionDescription(self.answer, "answer"))
 
     def _received(self, track: MediaStreamTrack) -> None:
         self._on_track(track.id, track)
@@ -169,9 +202,18 @@ class ProbeSession:
 
 @asynccontextmanager
 async def join(
-    url: str, token: str, *, subscribe: bool = True, on_track: TrackHandler | None = None
+    url: str,
+    token: str,
+    *,
+    subscribe: bool = True,
+    on_track: TrackHandler | None = None,
+    paths: Paths = "all",
+    trust: ssl.SSLContext | None = None,
 ) -> AsyncIterator[ProbeSession]:
-    """Joins; leaves at the end of the block. Raises RemoteError: join_refused, unreachable, join_timeout."""
+    """Joins; leaves at the end of the block. Raises RemoteError: join_refused, unreachable, join_timeout.
+
+    `trust` judges the server's certificate instead of the system's trust store.
+    """
     query = urlencode(
         {
             "access_token": token,
@@ -182,7 +224,12 @@ async def join(
     )
     target = urlunsplit(signal_address(url)._replace(query=query))
     try:
-        socket = await websockets.connect(target, max_size=MAX_MESSAGE, open_timeout=ANSWER_SECONDS)
+        socket = await websockets.connect(
+            target,
+            max_size=MAX_MESSAGE,
+            open_timeout=ANSWER_SECONDS,
+            ssl=(trust or True) if target.startswith("wss:") else None,
+        )
     except websockets.InvalidStatus as error:
         status = error.response.status_code
         raise RemoteError(
@@ -192,7 +239,7 @@ async def join(
         raise RemoteError(
             "unreachable", f"no WebSocket to the server ({type(error).__name__})"
         ) from error
-    session = ProbeSession(socket, on_track or (lambda _sid, _track: None))
+    session = ProbeSession(socket, on_track or (lambda _sid, _track: None), paths)
     welcome = asyncio.create_task(session.joined(), name="probe-join")
     await asyncio.sleep(0)  # lets `joined` register before the first frame is read
     runner = asyncio.create_task(session.run(), name="probe-run")

@@ -1,14 +1,15 @@
 """The doctor's checks of the machine find planted faults and name the remedy."""
 
+import re
 import socket
-from pathlib import Path
 
 import pytest
 
 from common.clock import ManualClock
 from server.config import Config, ConfigFile, HttpSection, MediaSection
-from server.diagnosis import machine
+from server.diagnosis import clock, machine
 from server.diagnosis.finding import Finding
+from tests.architecture.test_shape import ROOT
 
 
 def config(http: HttpSection | None = None, media: MediaSection | None = None) -> Config:
@@ -51,31 +52,33 @@ def test_an_address_of_another_machine_is_found() -> None:
     assert "no address of this machine" in found["media_port"].message
 
 
-def buffers(tmp_path: Path, rmem: str, wmem: str) -> list[Finding]:
-    (tmp_path / "rmem_max").write_text(rmem)
-    (tmp_path / "wmem_max").write_text(wmem)
-    return list(machine.check_buffers(config(), tmp_path))
+def buffers(monkeypatch: pytest.MonkeyPatch, granted: int, wanted: int) -> list[Finding]:
+    monkeypatch.setattr(machine, "granted_buffer", lambda _option, _wanted: granted)
+    media = MediaSection(addresses=["127.0.0.1"], port=0, receive_buffer=wanted, send_buffer=wanted)
+    return list(machine.check_buffers(config(media=media)))
 
 
-def test_tiny_socket_buffers_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "_may_force", lambda: False)
-    receive, send = buffers(tmp_path, "212992", "212992")
-    assert receive.verdict == "fault"
+def test_tiny_socket_buffers_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    receive, send = buffers(monkeypatch, 212_992, 16_777_216)
+    assert (receive.verdict, receive.code) == ("fault", "socket_buffer_small")
     assert "sysctl -w net.core.rmem_max=16777216" in receive.remedy
-    assert send.verdict == "warning"
+    assert (send.verdict, send.code) == ("warning", "socket_buffer_small")
 
 
-def test_large_socket_buffers_are_fine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "_may_force", lambda: False)
-    assert [finding.verdict for finding in buffers(tmp_path, "16777216", "33554432")] == [
-        "ok",
-        "ok",
-    ]
+def test_socket_buffers_that_are_configured_tiny_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    receive, send = buffers(monkeypatch, 65_536, 65_536)
+    assert receive.verdict == "fault"
+    assert "media.receive_buffer" in receive.remedy
+    assert send.verdict == "ok"
 
 
-def test_unreadable_limits_are_a_warning(tmp_path: Path) -> None:
-    findings = list(machine.check_buffers(config(), tmp_path))
-    assert [finding.verdict for finding in findings] == ["warning", "warning"]
+def test_large_socket_buffers_are_fine(monkeypatch: pytest.MonkeyPatch) -> None:
+    findings = buffers(monkeypatch, 33_554_432, 16_777_216)
+    assert [finding.verdict for finding in findings] == ["ok", "ok"]
+
+
+def test_a_socket_grants_what_is_small_enough() -> None:
+    assert machine.granted_buffer(socket.SO_RCVBUF, 65_536) == 65_536
 
 
 def test_announcing_loopback_from_a_public_server_is_found() -> None:
@@ -89,16 +92,31 @@ def test_announcing_loopback_from_a_public_server_is_found() -> None:
 
 
 def test_a_clock_years_behind_is_found() -> None:
-    assert "clock" in faults(list(machine.check_clock(ManualClock(wall=1_500_000_000.0), True)))
+    finding = clock.check_clock(ManualClock(wall=1_500_000_000.0), True)
+    assert (finding.verdict, finding.code) == ("fault", "clock_wrong")
 
 
 @pytest.mark.parametrize(
     ("synchronised", "verdict"), [(True, "ok"), (False, "warning"), (None, "ok")]
 )
 def test_an_unsynchronised_clock_is_a_warning(synchronised: bool | None, verdict: str) -> None:
-    (finding,) = machine.check_clock(ManualClock(wall=1_790_000_000.0), synchronised)
-    assert finding.verdict == verdict
+    assert clock.check_clock(ManualClock(wall=1_790_000_000.0), synchronised).verdict == verdict
 
 
 def test_the_kernel_can_be_asked_about_its_clock() -> None:
-    assert machine.kernel_clock_synchronised() in (True, False, None)
+    assert clock.kernel_clock_synchronised() in (True, False, None)
+
+
+def test_every_code_of_the_doctor_stands_in_the_operators_page() -> None:
+    """A code that nobody explains is no help; the codes are the constants in calls of fault and warning."""
+    page = (ROOT / "docs/operators/network.md").read_text()
+    codes = {
+        code
+        for path in (ROOT / "server/diagnosis").glob("*.py")
+        for code in re.findall(
+            r"(?:fault|warning|report)\(\s*(?:\"[a-z_0-9]+\"|check),\s*\"([a-z_0-9]+)\"",
+            path.read_text(),
+        )
+    }
+    assert len(codes) > 12
+    assert not {code for code in codes if f"`{code}`" not in page}
