@@ -79,6 +79,11 @@ test-web: $(CACHE)/page $(CACHE)/test-tools
 test-interop: build $(CACHE)/venv-dev $(CACHE)/test-tools
 	$(BIN)/pytest tests/interop
 
+KILLS ?= 200
+.PHONY: soak
+soak: build $(CACHE)/venv-dev ## Kill the sidecar KILLS times while events are recorded: nothing confirmed may be lost
+	CONCLAVE_KILLS=$(KILLS) $(BIN)/pytest tests/adversity/test_audit_log.py
+
 .PHONY: lint
 lint: build $(CACHE)/venv-dev ## Layers, lengths, types, style, licences
 	$(BIN)/ruff check .
@@ -106,10 +111,12 @@ fuzz-short: $(CACHE)/venv-dev
 	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/fuzz 5
 
 .PHONY: bench
-bench: build $(CACHE)/venv-dev ## Measure forwarding cost and latency, join time
+bench: build $(CACHE)/venv-dev ## Measure forwarding cost and latency, join time, the audit log
 	cd dataplane && cargo run --locked --release --quiet -p conclave-loadgen -- --out ../benchmarks/forwarding/results.json
 	$(BIN)/python -m benchmarks.forwarding.render
 	$(BIN)/python -m benchmarks.join
+	$(BIN)/python -m benchmarks.audit.intake
+	$(BIN)/python -m benchmarks.audit.forwarding
 
 # -- documents ------------------------------------------------------------------------------------
 

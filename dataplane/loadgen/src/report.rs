@@ -3,6 +3,8 @@
 use std::fmt::Write;
 use std::fs;
 
+use conclave_io::histogram::LATENCY_BOUNDS_US;
+
 use crate::round::{Outcome, Receivers};
 use crate::scenario::Scenario;
 
@@ -22,6 +24,7 @@ pub fn json(series: &[Series], seconds: u64) -> String {
     let mut text = String::from("{\n");
     let _ = writeln!(text, "  \"machine\": {},", machine());
     let _ = writeln!(text, "  \"seconds_per_round\": {seconds},");
+    let _ = writeln!(text, "  \"latency_bounds_us\": {LATENCY_BOUNDS_US:?},");
     text.push_str("  \"series\": [\n");
     let entries: Vec<String> = series.iter().map(entry).collect();
     text.push_str(&entries.join(",\n"));
@@ -56,17 +59,19 @@ fn entry(series: &Series) -> String {
 }
 
 fn round(outcome: &Outcome) -> String {
-    let Outcome { expected, delivered, undecryptable, run_length, .. } = *outcome;
+    let Outcome { expected, delivered, undecryptable, run_length, ref latency, .. } = *outcome;
     let optional = |value: Option<u32>| value.map_or("null".into(), |value| value.to_string());
     format!(
         "      {{\"expected\": {expected}, \"delivered\": {delivered}, \
          \"undecryptable\": {undecryptable}, \"lane_us\": {:.3}, \"softirq_us\": {:.3}, \
-         \"floor_us\": {:.3}, \"p50_us\": {}, \"p99_us\": {}, \"run_length\": {run_length:.2}}}",
+         \"floor_us\": {:.3}, \"p50_us\": {}, \"p99_us\": {}, \"run_length\": {run_length:.2}, \
+         \"latency\": {:?}}}",
         outcome.lane_us,
         outcome.softirq_us,
         outcome.floor_us,
-        optional(outcome.p50_us),
-        optional(outcome.p99_us),
+        optional(latency.quantile(0.5)),
+        optional(latency.quantile(0.99)),
+        latency.cumulative(),
     )
 }
 
@@ -81,8 +86,8 @@ pub fn line(series: &Series) -> String {
         last.lane_us,
         last.floor_us,
         last.softirq_us,
-        last.p50_us,
-        last.p99_us,
+        last.latency.quantile(0.5),
+        last.latency.quantile(0.99),
         last.run_length,
         last.delivered,
         last.expected,

@@ -6,6 +6,7 @@ use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
+use conclave_io::histogram::Histogram;
 use conclave_io::snapshot::LaneSnapshot;
 use conclave_io::wait::Waiter;
 
@@ -40,7 +41,7 @@ impl Receivers {
 }
 
 /// What one round found.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Outcome {
     /// RTP packets that should have arrived.
     pub expected: u64,
@@ -54,10 +55,8 @@ pub struct Outcome {
     pub softirq_us: f64,
     /// CPU time of the floor per packet, microseconds.
     pub floor_us: f64,
-    /// Forwarding latency, microseconds (upper bound of the bucket).
-    pub p50_us: Option<u32>,
-    /// The same for 99 of 100.
-    pub p99_us: Option<u32>,
+    /// Forwarding latency.
+    pub latency: Histogram,
     /// Packets per message handed to the kernel.
     pub run_length: f64,
 }
@@ -125,8 +124,7 @@ impl Bench {
             lane_us: per_packet(lane, delivered),
             softirq_us: per_packet(softirq, delivered),
             floor_us: per_packet(floor.cpu, floor.packets),
-            p50_us: latency.quantile(0.5),
-            p99_us: latency.quantile(0.99),
+            latency,
             run_length,
         })
     }

@@ -1,0 +1,1 @@
+"""What the audit log costs, and what it costs others."""
