@@ -169,14 +169,16 @@ def routed(network: Network, inside: str, outside: str) -> tuple[Host, Host, Hos
     return client, router, server
 
 
-def configuration(http: str, addresses: list[str], more: str = "") -> str:
-    """A server on fixed ports: HTTP on `http`:7880, media on `addresses`, port 7882."""
+def configuration(http: str, addresses: list[str], more: str = "", *, port: int = 7880) -> str:
+    """A server on fixed ports: HTTP on `http`, media on `addresses` two ports above."""
     return f"""
 data = "{{data}}"
 [http]
 bind = "{http}"
+port = {port}
 [media]
 addresses = {json.dumps(addresses)}
+port = {port + 2}
 [keys.{KEY}]
 secret = "{SECRET}"
 {more}
