@@ -4,10 +4,28 @@ from __future__ import annotations
 
 import errno
 import socket
+from collections.abc import Callable, Mapping
 
 from common.errors import LocalError
 
 BACKLOG = 2048  # connections that wait to be accepted: a conference that begins on the hour
+FIRST_PASSED = 3  # a service manager's descriptors start here
+
+
+def _adopt(descriptor: int) -> socket.socket:
+    return socket.socket(fileno=descriptor)
+
+
+def passed(
+    environment: Mapping[str, str], pid: int, adopt: Callable[[int], socket.socket] = _adopt
+) -> socket.socket | None:
+    """The one listening socket that a service manager holds for process `pid` (`sd_listen_fds(3)`), if it does.
+
+    Clients wait in it while the server starts anew, so that none has to try again.
+    """
+    if environment.get("LISTEN_PID") == str(pid) and environment.get("LISTEN_FDS") == "1":
+        return adopt(FIRST_PASSED)
+    return None
 
 
 def listen(address: str, port: int) -> socket.socket:

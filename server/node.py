@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import os
 import secrets
 import signal
 import socket
@@ -26,7 +27,7 @@ from crypto.tokens import SigningKeys
 from server.audit.evidence import Evidence
 from server.config import Config
 from server.lag import LoopLag
-from server.listening import bind_error, listen
+from server.listening import bind_error, listen, passed
 from server.metrics import LOOP_LAG_BOUNDS
 from server.observation import Observer
 from server.routes import add_routes
@@ -119,7 +120,7 @@ class Node:
         self.evidence = Evidence(self._config, self._clock)
         listener = None
         try:
-            listener = listen(http.bind, http.port)
+            listener = passed(os.environ, os.getpid()) or listen(http.bind, http.port)
             self._plane, fingerprint = _open_plane(self._config, self._clock)
         except LocalError:
             if listener is not None:

@@ -68,10 +68,13 @@ def serve(data: Path, config: str) -> Server:
     return launch(data, "serve", "--config", str(path))
 
 
-def launch(data: Path, *command: str, prefix: Sequence[str] = ()) -> Server:
+def launch(
+    data: Path, *command: str, prefix: Sequence[str] = (), inherited: Sequence[int] = ()
+) -> Server:
     """Runs a command that serves, its log in `data`, and waits for its word that it is ready.
 
-    `prefix` is a command that runs others, in a network namespace for instance.
+    `prefix` is a command that runs others, in a network namespace for instance;
+    `inherited` are descriptors that the process gets.
     """
     with (data / "server.log").open("w") as log:
         process = subprocess.Popen(
@@ -80,6 +83,7 @@ def launch(data: Path, *command: str, prefix: Sequence[str] = ()) -> Server:
             stderr=log,
             text=True,
             cwd=ROOT,
+            pass_fds=inherited,
         )
     assert process.stdout is not None
     line = process.stdout.readline()

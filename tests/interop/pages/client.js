@@ -47,6 +47,7 @@ async function stats() {
     outbound: all.filter((r) => r.type === 'outbound-rtp').map((r) => ({
       kind: r.kind, codec: codec(r.codecId), rid: r.rid ?? '', framesEncoded: r.framesEncoded ?? 0,
       packetsSent: r.packetsSent, frameHeight: r.frameHeight ?? 0, scalabilityMode: r.scalabilityMode ?? '',
+      pliCount: r.pliCount ?? 0,
     })),
     pairs: all.filter((r) => r.type === 'candidate-pair' && r.nominated).map((r) => ({
       state: r.state, rtt: r.currentRoundTripTime, outgoing: r.availableOutgoingBitrate,

@@ -1,0 +1,50 @@
+// Watches the remote picture without gaps in the watching: every decoded frame that reaches the screen, with the
+// time at which its last packet came in. A picture that comes anew, on another element, is watched on.
+const continuity = { frames: [] };
+
+function watchVideo() {
+  const follow = (element) => {
+    const note = (now, facts) => {
+      continuity.frames.push({ received: facts.receiveTime ?? now, rtp: facts.rtpTimestamp });
+      element.requestVideoFrameCallback(note);
+    };
+    element.requestVideoFrameCallback(note);
+  };
+  document.querySelectorAll('video').forEach(follow);
+  new MutationObserver((changes) => changes.forEach((change) => change.addedNodes.forEach((node) => {
+    if (node instanceof HTMLVideoElement) follow(node);
+  }))).observe(document.body, { childList: true });
+}
+
+// How long after `wall` (ms since the epoch) a frame was received, in ms; null while none was.
+function firstFrameAfter(wall) {
+  const since = wall - performance.timeOrigin;
+  const next = continuity.frames.find((frame) => frame.received > since);
+  return next ? next.received - since : null;
+}
+
+// The longest time without a frame, in ms, over the frames that came after `since` (of performance.now()) and
+// the one before them; a picture that stands still now counts up to now.
+function longestGap(since) {
+  const times = continuity.frames.map((frame) => frame.received).sort((a, b) => a - b);
+  const first = Math.max(0, times.findLastIndex((time) => time <= since));
+  const watched = [...times.slice(first), performance.now()];
+  return Math.max(...watched.slice(1).map((time, index) => time - watched[index]));
+}
+
+function framesSince(since) {
+  return continuity.frames.filter((frame) => frame.received > since).length;
+}
+
+// ICE user names of the client's ends, one per connection: another one after a restart that was answered.
+function paths() {
+  const manager = state.room.engine.pcManager;
+  return [manager.publisher, manager.subscriber].filter(Boolean).map((transport) => {
+    const sdp = transport._pc?.remoteDescription?.sdp ?? '';
+    return sdp.match(/a=ice-ufrag:(\S+)/)?.[1] ?? '';
+  });
+}
+
+function restarted(before) {
+  return paths().every((ufrag, index) => ufrag && ufrag !== before[index]);
+}
