@@ -218,6 +218,7 @@ def publish(
     identity: str = "synthetic",
     url: str = DEFAULT_URL,
     loop: bool = True,
+    simulcast: bool = False,
     seconds: float | None = None,
     api_key: Annotated[str, Parameter(env_var="CONCLAVE_API_KEY")] = DEV_KEY,
     api_secret: Annotated[str, Parameter(env_var="CONCLAVE_API_SECRET")] = DEV_SECRET,
@@ -239,6 +240,8 @@ def publish(
         Address of the server.
     loop
         Start the file again at its end.
+    simulcast
+        Send the picture in three sizes, of which each viewer gets one.
     seconds
         Stop after this many seconds.
     """
@@ -255,7 +258,8 @@ def publish(
     except ConclaveError as error:
         terminal.fail(error)
         return Exit.USAGE
-    return _run(run(PublishOptions(url, token, file, loop, seconds), terminal), terminal)
+    options = PublishOptions(url, token, file, loop, seconds, simulcast)
+    return _run(run(options, terminal), terminal)
 
 
 @app.command

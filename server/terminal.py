@@ -38,9 +38,12 @@ class Terminal:
         line = json.dumps(facts, sort_keys=True) if self.as_json else text
         print(line, file=self._out, flush=True)
 
-    def progress(self, text: str) -> None:
-        """A line that is overwritten by the next on a terminal, and left out elsewhere."""
-        if not self.as_json and self._out.isatty():
+    def progress(self, text: str, **facts: object) -> None:
+        """A line that is overwritten by the next on a terminal, `facts` for machines, nothing elsewhere."""
+        if self.as_json:
+            if facts:
+                self.say(text, **facts)
+        elif self._out.isatty():
             print(f"\r\x1b[2K{text}", end="", file=self._out, flush=True)
 
     def fail(self, error: ConclaveError) -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 from aiortc import MediaStreamTrack
 
 from common.clock import Clock, SystemClock
+from server.commands.progress import Progress
+from server.probe.layers import ONE_LAYER, THREE_LAYERS, LayerSender
 from server.probe.session import ProbeSession, join
 from server.probe.sources import DemoAudio, DemoVideo, open_file
 from server.terminal import Terminal
@@ -28,6 +30,7 @@ class PublishOptions:
     file: Path | None = None  # None: the synthetic picture and sound
     loop: bool = True
     seconds: float | None = None  # None: until interrupted or the file ends
+    simulcast: bool = False  # the picture in three sizes
 
 
 def tracks(options: PublishOptions) -> tuple[MediaStreamTrack | None, MediaStreamTrack | None]:
@@ -42,19 +45,24 @@ async def publish(options: PublishOptions, terminal: Terminal, clock: Clock | No
     clock = clock or SystemClock()
     audio, video = tracks(options)
     async with join(options.url, options.token, subscribe=False) as session:
-        sids = []
-        for track, name, source in ((audio, "sound", "microphone"), (video, "picture", "camera")):
-            if track is not None:
-                sids.append(await session.publish(track, name=name, source=source))
+        sids: list[str] = []
+        senders: tuple[LayerSender, ...] = ()
+        if audio is not None:
+            sids.append(await session.publish(audio, name="sound", source="microphone"))
+        if video is not None:
+            layers = THREE_LAYERS if options.simulcast else ONE_LAYER
+            layered = await session.publish_layers(video, layers, name="picture", source="camera")
+            sids.append(layered.sid)
+            senders = layered.senders
         terminal.say(
             f"publishing to room {session.room} (Ctrl+C stops)",
             event="publishing",
             room=session.room,
             tracks=sids,
         )
-        reason = await _until_done(
-            options, session, [t for t in (audio, video) if t], terminal, clock
-        )
+        media = [track for track in (audio, video) if track is not None]
+        progress = Progress(senders, clock.now())
+        reason = await _until_done(options, session, media, progress, terminal, clock)
     terminal.progress("")
     terminal.say(f"stopped: {reason}", event="stopped", reason=reason)
 
@@ -63,17 +71,18 @@ async def _until_done(
     options: PublishOptions,
     session: ProbeSession,
     media: list[MediaStreamTrack],
+    progress: Progress,
     terminal: Terminal,
     clock: Clock,
 ) -> str:
     started = clock.now()
     while True:
-        elapsed = clock.now() - started
-        if options.seconds is not None and elapsed >= options.seconds:
+        if options.seconds is not None and clock.now() - started >= options.seconds:
             return "time_is_up"
         if session.ended.done():
             return session.ended.result()
         if media and all(track.readyState == "ended" for track in media):
             return "media_ended"
-        terminal.progress(f"sending, {elapsed:.0f} s")
+        report = await progress.report(clock.now())
+        terminal.progress(report.text, **report.facts)
         await asyncio.sleep(PROGRESS_SECONDS)

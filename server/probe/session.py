@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Literal
 from urllib.parse import urlencode, urlsplit, urlunsplit
@@ -21,11 +21,13 @@ from aiortc import (
     RTCIceServer,
     RTCIceTransportPolicy,
     RTCPeerConnection,
+    RTCRtpTransceiver,
     RTCSessionDescription,
 )
 from livekit.protocol import models, rtc
 
 from common.errors import RemoteError
+from server.probe.layers import Layer, LayeredTrack, LayerSender, senders_of, with_layers
 
 PROTOCOL = 16  # the newest number whose features this client has
 ANSWER_SECONDS = 10.0  # how long any single answer of the server may take
@@ -53,6 +55,8 @@ class ProbeSession:
         self._answers: dict[str, asyncio.Future[Any]] = {}
         self._connections: list[RTCPeerConnection] = []
         self._moved = asyncio.Event()
+        self._layered: list[tuple[RTCRtpTransceiver, str, Sequence[Layer]]] = []  # with track ids
+        self._senders: list[LayerSender] = []
         self.ice_servers: list[rtc.ICEServer] = []
         self.answer = ""  # the server's latest answer, as it came
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -62,24 +66,42 @@ class ProbeSession:
         self, track: MediaStreamTrack, *, name: str, source: str, muted: bool = False
     ) -> str:
         """Announces and sends a track; returns its sid. Raises RemoteError."""
-        request = rtc.AddTrackRequest(
-            cid=track.id,
-            name=name,
-            type=track.kind.upper(),
-            source=source.upper(),
-            muted=muted,
-            width=getattr(track, "width", 0),
-            height=getattr(track, "height", 0),
-        )
-        reply = self._expect(f"published {track.id}")
-        await self._send(rtc.SignalRequest(add_track=request))
-        sid = str(await self._within(reply, "publish_timeout"))
+        request = _request(track, name, source)
+        request.muted = muted
+        sid = await self._announce(request)
         self.publisher.addTransceiver(track, direction="sendonly")
         await self._negotiate()
         return sid
 
+    async def publish_layers(
+        self, track: MediaStreamTrack, layers: Sequence[Layer], *, name: str, source: str
+    ) -> LayeredTrack:
+        """Announces a picture and sends it in layers, low to high. Raises RemoteError."""
+        request = _request(track, name, source)
+        request.simulcast_codecs.add(codec="vp8", cid=track.id)
+        qualities = range(models.VideoQuality.HIGH, -1, -1)
+        for layer, quality in zip(reversed(layers), qualities, strict=False):
+            request.layers.add(
+                quality=models.VideoQuality.ValueType(quality),
+                width=request.width // layer.shrink,
+                height=request.height // layer.shrink,
+                bitrate=layer.bitrate,
+            )
+        sid = await self._announce(request)
+        transceiver = self.publisher.addTransceiver("video", direction="sendonly")
+        self._layered.append((transceiver, track.id, layers))
+        await self._negotiate()
+        await self._until_connected()
+        senders = senders_of(track, layers, transceiver.sender.transport)
+        self._senders += senders
+        for sender in senders:
+            await sender.start(transceiver.mid, self.answer)
+        return LayeredTrack(sid, senders)
+
     async def close(self) -> None:
         """Says goodbye and releases everything."""
+        for sender in self._senders:
+            await sender.stop()
         with suppress(websockets.ConnectionClosed):
             await self._send(
                 rtc.SignalRequest(leave=rtc.LeaveRequest(reason=models.CLIENT_INITIATED))
@@ -143,7 +165,8 @@ class ProbeSession:
         self.subscriber = RTCPeerConnection(configuration)
         self._connections = [self.publisher, self.subscriber]
         self.subscriber.on("track", self._received)
-        self.subscriber.on("connectionstatechange", self._moved.set)
+        for connection in self._connections:
+            connection.on("connectionstatechange", self._moved.set)
 
     async def _answer_offer(self, offer: rtc.SessionDescription) -> None:
         # Aiortc takes a description only when no handshake of an earlier one is under way.
@@ -158,13 +181,31 @@ class ProbeSession:
         )
         await self._send(rtc.SignalRequest(answer=answer))
 
+    async def _announce(self, request: rtc.AddTrackRequest) -> str:
+        reply = self._expect(f"published {request.cid}")
+        await self._send(rtc.SignalRequest(add_track=request))
+        return str(await self._within(reply, "publish_timeout"))
+
     async def _negotiate(self) -> None:
+        """Offers what there is to send."""
         await self.publisher.setLocalDescription(await self.publisher.createOffer())
+        sdp = self.publisher.localDescription.sdp
+        for transceiver, track_id, layers in self._layered:
+            sdp = with_layers(sdp, transceiver.mid, track_id, layers)
         reply = self._expect("answer")
-        offer = rtc.SessionDescription(type="offer", sdp=self.publisher.localDescription.sdp)
-        await self._send(rtc.SignalRequest(offer=offer))
+        await self._send(rtc.SignalRequest(offer=rtc.SessionDescription(type="offer", sdp=sdp)))
         self.answer = str(await self._within(reply, "answer_timeout"))
         await self.publisher.setRemoteDescription(RTCSessionDescription(self.answer, "answer"))
+
+    async def _until_connected(self) -> None:
+        """Raises RemoteError `media_unreachable`."""
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                while self.publisher.connectionState != "connected":
+                    self._moved.clear()
+                    await self._moved.wait()
+        except TimeoutError:
+            raise RemoteError("media_unreachable", "no media connection to the server") from None
 
     def _received(self, track: MediaStreamTrack) -> None:
         self._on_track(track.id, track)
@@ -252,6 +293,17 @@ async def join(
         with suppress(asyncio.CancelledError):
             await runner
         await session.close()
+
+
+def _request(track: MediaStreamTrack, name: str, source: str) -> rtc.AddTrackRequest:
+    return rtc.AddTrackRequest(
+        cid=track.id,
+        name=name,
+        type=track.kind.upper(),
+        source=source.upper(),
+        width=getattr(track, "width", 0),
+        height=getattr(track, "height", 0),
+    )
 
 
 def signal_address(url: str) -> Any:

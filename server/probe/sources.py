@@ -128,7 +128,7 @@ class DemoAudio(AudioStreamTrack):
 def open_file(path: Path, *, loop: bool) -> tuple[MediaStreamTrack | None, MediaStreamTrack | None]:
     """(audio, video) of a media file in real time.
 
-    Raises LocalError: file_unreadable, file_without_media.
+    Raises LocalError: file_unreadable, file_without_media, file_not_seekable.
     """
     if not path.is_file():
         raise LocalError("file_unreadable", f"{path} is not a file")
@@ -136,6 +136,14 @@ def open_file(path: Path, *, loop: bool) -> tuple[MediaStreamTrack | None, Media
         player = MediaPlayer(str(path), loop=loop)
     except (OSError, ValueError, av.error.FFmpegError) as error:
         raise LocalError("file_unreadable", f"{path} cannot be opened ({error})") from error
+    except AssertionError as error:  # what aiortc says of files that it cannot wind back
+        raise LocalError(
+            "file_not_seekable", f"{path} cannot start again at its end: give --no-loop"
+        ) from error
     if player.audio is None and player.video is None:
         raise LocalError("file_without_media", f"{path} holds neither audio nor video")
+    if player.video is not None:
+        with av.open(str(path)) as container:
+            (size, *_) = container.streams.video
+            player.video.width, player.video.height = size.width, size.height  # type: ignore[attr-defined]
     return player.audio, player.video
