@@ -4,5 +4,11 @@ import sys
 
 from verifier.cli import main
 
+
+def run() -> int:
+    """The program as it is installed."""
+    return main(sys.argv[1:])
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run())

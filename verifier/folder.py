@@ -29,16 +29,17 @@ def read_file(path: Path, limit: int) -> bytes:
         raise Refused("file_missing", "the file is missing") from error
     except (OSError, ValueError) as error:
         raise Refused("file_unreadable", "the file cannot be opened") from error
-    with os.fdopen(descriptor, "rb") as file:
-        try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise Refused("file_unreadable", "it is no plain file")
-            data = file.read(limit + 1)
-        except OSError as error:
-            raise Refused("file_unreadable", "the file cannot be read") from error
-    if len(data) > limit:
-        raise Refused("file_too_long", "the file is longer than it can be")
-    return data
+    try:
+        facts = os.fstat(descriptor)
+        if not stat.S_ISREG(facts.st_mode):
+            raise Refused("file_unreadable", "it is no plain file")
+        if facts.st_size > limit:
+            raise Refused("file_too_long", "the file is longer than it can be")
+        return os.read(descriptor, facts.st_size)
+    except OSError as error:
+        raise Refused("file_unreadable", "the file cannot be read") from error
+    finally:
+        os.close(descriptor)
 
 
 def width_at(level: int, index: int, size: int) -> int:
@@ -140,7 +141,8 @@ class Folder:
                 raise
             return entries_of(self.read(path_of(ENTRIES, index, width), MAX_BUNDLE), width)
         entries, wrong = entries_of(data, WIDTH)
-        return entries[:width], wrong if len(entries) < width else ""
+        beyond = width < WIDTH and len(entries) >= width  # what follows is not of this log
+        return entries[:width], "" if beyond else wrong
 
     def entry(self, index: int, size: int) -> bytes:
         """An entry of a log of `size` entries. Raises Refused."""

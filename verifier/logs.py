@@ -274,6 +274,11 @@ def _read_tail(opened: Opened, story: Story, report: Report) -> None:
             digest.unreadable(index, problem)
     story.add(digest.close())
     report.integrity.add(journal.findings)
+    if "wal" in opened.folder.names("") and size % WIDTH and journal.end < size:
+        report.warnings.append(
+            f"the journal ends before entry {size}: all that was signed for is in the tiles, but the log's keeper "
+            "would not go on with it"
+        )
     report.facts["unsigned"] = {"first": size, "entries": expected - size, "torn": journal.torn}
     if expected > size:
         report.lines.append(

@@ -41,7 +41,7 @@ class PublicKey:
     @classmethod
     def parse(cls, text: str) -> PublicKey:
         """Reads the text form. Raises Refused `key_malformed`."""
-        name, _, rest = text.strip().partition("+")
+        name, _, rest = text.strip(" \n").partition("+")
         printed, _, encoded = rest.partition("+")
         data = unbase64(encoded, "key_malformed")
         if not _NAME.fullmatch(name) or len(data) != 33 or data[0] not in (LOG_KEY, WITNESS_KEY):

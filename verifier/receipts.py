@@ -70,8 +70,9 @@ def check_receipt(
         checkpoint = open_checkpoint(receipt.note, keys)
         if entry is None and log is not None:
             entry = log.entry(receipt.index, checkpoint.size)
-        entry = entry if entry is not None else receipt.extra
-        if not entry:
+        if entry is None and receipt.extra:
+            entry = receipt.extra
+        if entry is None:
             raise Misused(
                 "the receipt alone shows no entry: give it with --entry, or the log with --log"
             )
