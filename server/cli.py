@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -263,22 +264,37 @@ def publish(
 
 
 @app.command
-def doctor(*, config: Path | None = None, url: str = "", as_json: Json = False) -> int:
+def doctor(
+    *,
+    config: Path | None = None,
+    url: str = "",
+    api_key: Annotated[str, Parameter(env_var="CONCLAVE_API_KEY")] = DEV_KEY,
+    api_secret: Annotated[str, Parameter(env_var="CONCLAVE_API_SECRET")] = DEV_SECRET,
+    as_json: Json = False,
+) -> int:
     """Look for what keeps calls from working, up to real media through a server; say how to mend it.
 
     Parameters
     ----------
     config
-        Configuration to check; without it, the development defaults.
+        Configuration to check on the server's own machine; without it, the development defaults.
     url
         A running server to send media through; without it, one is started for the check.
+    api_key
+        API key for that server, if its configuration is not at hand.
+    api_secret
+        The key's secret; better given by the environment.
     """
     from server.commands.doctor import examine, examine_problems  # noqa: PLC0415 - codecs load only when used
 
     terminal = Terminal(as_json=as_json)
     logs.configure(level="error", style="auto")
     try:
-        loaded = load(config) if config else development(port=0, data="data")
+        if config:
+            loaded = load(config)
+        else:
+            keys = {api_key: Redacted(api_secret)}
+            loaded = replace(development(port=0, data="data"), keys=keys)
     except ConfigError as error:
         return examine_problems(error.problems, terminal)
     except ConclaveError as error:

@@ -17,6 +17,7 @@ from common.errors import ConclaveError
 from crypto.tokens import SigningKeys
 from crypto.turn import TurnCredential, turn_credential
 from server.access import AccessSpec, make_token
+from server.audit.section import AuditSection
 from server.config import Config, Problem
 from server.diagnosis import certificates, clock, machine
 from server.diagnosis.finding import Finding, fault
@@ -60,7 +61,9 @@ def conclude(findings: Sequence[Finding], terminal: Terminal) -> int:
 
 async def _findings(config: Config, url: str) -> AsyncIterator[Finding]:
     hopeless = False
-    for finding in [*machine_findings(config, running=bool(url)), *await url_findings(url)]:
+    # Without a configuration, an address is that of a server elsewhere: this machine is a client's.
+    here = [] if url and config.development else machine_findings(config, running=bool(url))
+    for finding in [*here, *await url_findings(url)]:
         hopeless |= finding.verdict == "fault" and finding.code.startswith(HOPELESS)
         yield finding
     if not hopeless:
@@ -131,9 +134,12 @@ async def _situation(config: Config, url: str, stack: AsyncExitStack) -> Situati
 
     # A NAT need not lead back to where it leads from: here, media takes the bound addresses.
     media = config.file.media.model_copy(update={"announced": {}})
-    changes: dict[str, object] = {"media": media}
-    if config.development:  # another server may be at work in the default folder
-        changes["data"] = stack.enter_context(TemporaryDirectory())
+    changes: dict[str, object] = {
+        "media": media,
+        # What is done here is no act of the real server: it leaves no trace, and no log has to be up.
+        "data": stack.enter_context(TemporaryDirectory()),
+        "audit": AuditSection(),
+    }
     inside = replace(config, file=config.file.model_copy(update=changes))
     node = await stack.enter_async_context(Node(inside))
     return replace(

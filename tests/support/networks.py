@@ -94,9 +94,9 @@ class Host:
 
     def serve(self, folder: Path, config: str, *wrapper: str, **environ: str) -> str:
         """Starts the server with `config` and waits until it is ready; its URL."""
-        path = folder / f"{self.label}.toml"
-        path.write_text(config.replace("{data}", str(folder / "data")))
-        log_path = folder / f"{self.label}.log"
+        name = f"{self.label}-{next(_numbers)}"
+        path, log_path = folder / f"{name}.toml", folder / f"{name}.log"
+        path.write_text(config.replace("{data}", str(folder / name)))
         with log_path.open("w") as log:
             command = [*wrapper, CONCLAVE, "serve", "--config", str(path), "--json"]
             process = self.start(*command, log=log, **environ)
