@@ -225,6 +225,15 @@ class SubscriptionPermissionChanged(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionsUpdated(Event):
+    """A moderator decided what a participant receives; tracks beyond the bound are in further events."""
+
+    kind: ClassVar[str] = "subscriptions_updated"
+    subscribed: bool
+    tracks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrackMuted(Event):
     """A moderator muted or unmuted somebody's track."""
 
@@ -340,9 +349,9 @@ KINDS: Final[Mapping[str, type[Event]]] = MappingProxyType(
         for each in (
             ServerStarted, ServerStopped, ConfigurationApplied, KeyUsed, RoomCreated, RoomChanged, RoomEnded,
             AdmissionGranted, AdmissionRefused, ParticipantLeft, TrackPublished, TrackUnpublished,
-            SubscriptionPermissionChanged, TrackMuted, ParticipantUpdated, ParticipantRemoved, TokenIssued,
-            TokenRefused, TokenRevoked, LogRead, LogExported, VaultRead, SubjectErased, ActAbandoned,
-            EntryCorrected, CustomRecorded,
+            SubscriptionPermissionChanged, SubscriptionsUpdated, TrackMuted, ParticipantUpdated,
+            ParticipantRemoved, TokenIssued, TokenRefused, TokenRevoked, LogRead, LogExported, VaultRead,
+            SubjectErased, ActAbandoned, EntryCorrected, CustomRecorded,
         )
     }
 )  # fmt: skip

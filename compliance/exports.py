@@ -62,6 +62,7 @@ MAPPING: Final[Mapping[str, Mapped]] = {
     "track_published": Mapped(ENTITY, CREATE, 1, "track"),
     "track_unpublished": Mapped(ENTITY, DELETE, 1, "track"),
     "subscription_permission_changed": Mapped(USER_ACCESS, ASSIGN),
+    "subscriptions_updated": Mapped(USER_ACCESS, ASSIGN),
     "track_muted": Mapped(ENTITY, UPDATE, 1, "track"),
     "participant_updated": Mapped(USER_ACCESS, ASSIGN),
     "participant_removed": Mapped(USER_ACCESS, REVOKE, 2),

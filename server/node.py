@@ -77,6 +77,7 @@ class Node:
         self._signalling = create_app(
             SignallingDeps(
                 rooms=self._engine,
+                trail=self.evidence.acts,
                 keys=keys,
                 clock=clock,
                 entropy=secrets.token_bytes,
@@ -100,6 +101,7 @@ class Node:
             self._signalling.hub.handle_event(event)
 
         self._engine.listen(hear)
+        self.evidence.acts.after = self._engine.flush
         add_routes(self._signalling.api, config, keys, clock, self.observer, page_folder())
 
         self._driver = Driver(self._engine, self._plane, clock, loop)
@@ -158,6 +160,7 @@ class Node:
         except TimeoutError:
             log.warning("connections_cut")
         self._engine.close()
+        self._engine.flush()
         self._lag.stop()
         self._driver.stop()
         await asyncio.get_running_loop().run_in_executor(None, self._plane.close)

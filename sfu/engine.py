@@ -12,7 +12,7 @@ from typing import Protocol
 
 from common.clock import Clock
 from common.errors import RemoteError
-from common.ids import LegId, PeerSid, RoomName, TrackId, TransportId
+from common.ids import LegId, PeerSid, RoomName, RoomSid, TrackId, TransportId, new_sid
 from sfu.context import Context
 from sfu.dataplane import AudioLevel, ChannelSpec, CodecName, DataPlanePort
 from sfu.events import DataReceived, PeerUpdated, SfuEvent
@@ -83,13 +83,22 @@ class Engine:
         """How many tracks are being delivered, by kind."""
         return Counter(leg.publication.spec.kind for leg in self._context.legs.values())
 
-    def create_room(self, name: RoomName, options: RoomOptions) -> Room:
+    def reserve_room(self) -> RoomSid:
+        """Names a room that is about to be created."""
+        return RoomSid(new_sid("RM_", self._context.choose))
+
+    def reserve_peer(self) -> PeerSid:
+        """Names a participant that is about to join."""
+        return PeerSid(new_sid("PA_", self._context.choose))
+
+    def create_room(self, name: RoomName, options: RoomOptions, sid: RoomSid | None = None) -> Room:
         """Creates a room, or updates the non-default options of one that exists."""
         room = self._rooms.get(name)
         if room is not None:
             room.update_options(options)
             return room
-        room = Room(self._context, name, options, ended=self._forget)
+        sid = sid or self.reserve_room()
+        room = Room(self._context, name, options, sid=sid, ended=self._forget)
         self._rooms[name] = room
         return room
 
@@ -100,12 +109,14 @@ class Engine:
             raise RemoteError("not_found", "requested room does not exist")
         room.end(LeaveReason.ROOM_DELETED)
 
-    def join(self, name: RoomName, spec: PeerSpec, options: RoomOptions) -> Peer:
+    def join(
+        self, name: RoomName, spec: PeerSpec, options: RoomOptions, sid: PeerSid | None = None
+    ) -> Peer:
         """Lets a participant in; creates the room if need be."""
         if self.draining:
             raise RemoteError("draining", "this server takes no more participants")
         room = self._rooms.get(name) or self.create_room(name, options)
-        return room.join(spec)
+        return room.join(spec, sid or self.reserve_peer())
 
     def send_data(self, peers: Iterable[Addressee], label: str, data: bytes) -> None:
         """One message to many peers' channels of that label."""

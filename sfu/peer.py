@@ -256,9 +256,13 @@ class Peer:
 
     # -- publishing --
 
-    def announce(self, spec: PublicationSpec) -> Publication:
+    def reserve_track(self, spec: PublicationSpec) -> TrackSid:
+        """Names a track that may be announced."""
+        return self.publisher.reserve(spec)
+
+    def announce(self, spec: PublicationSpec, sid: TrackSid | None = None) -> Publication:
         """A track to come."""
-        return self.publisher.announce(spec)
+        return self.publisher.announce(spec, sid)
 
     def set_muted(self, track: TrackSid, muted: bool) -> None:
         """Mutes or unmutes an own track."""

@@ -44,13 +44,18 @@ class Publisher:
         self._waiting: dict[str, tuple[Section, Agreement]] = {}  # media that nobody announced
         self._transport: TransportId | None = None
 
-    def announce(self, spec: PublicationSpec) -> Publication:
-        """A track to come; if its section was negotiated already, it is published at once."""
+    def reserve(self, spec: PublicationSpec) -> TrackSid:
+        """Names a track that may be announced."""
         self._check(spec)
-        spec = replace(spec, codecs=tuple(_known_codecs(spec)))
         kind = "A" if spec.kind is TrackKind.AUDIO else "V"
         prefix = f"TR_{kind}{SID_LETTERS.get(spec.source, '')}"
-        sid = TrackSid(new_sid(prefix, self._context.choose))
+        return TrackSid(new_sid(prefix, self._context.choose))
+
+    def announce(self, spec: PublicationSpec, sid: TrackSid | None = None) -> Publication:
+        """A track to come; if its section was negotiated already, it is published at once."""
+        self._check(spec)
+        sid = sid or self.reserve(spec)
+        spec = replace(spec, codecs=tuple(_known_codecs(spec)))
         publication = Publication(self._context, self._peer, sid, spec)
         self.publications[sid] = publication
         mid = self._find_waiting(publication)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 
 from common.errors import RemoteError
-from common.ids import Identity, PeerSid, RoomName, RoomSid, TrackSid, new_sid
+from common.ids import Identity, PeerSid, RoomName, RoomSid, TrackSid
 from sfu.context import Context
 from sfu.events import (
     PeerJoined,
@@ -37,12 +37,13 @@ class Room:
         name: RoomName,
         options: RoomOptions,
         *,
+        sid: RoomSid,
         ended: Callable[[Room], None],
     ) -> None:
         """Starts empty, and ends so after `empty_timeout`; `ended` is called once."""
         self._context = context
         self._ended = ended
-        self.sid = RoomSid(new_sid("RM_", context.choose))
+        self.sid = sid
         self.name = name
         self.options = options
         self.metadata = options.metadata
@@ -83,13 +84,13 @@ class Room:
             self.set_metadata(options.metadata)
         self._watch_emptiness()
 
-    def join(self, spec: PeerSpec) -> Peer:
+    def join(self, spec: PeerSpec, sid: PeerSid) -> Peer:
         """Lets a participant in; an older one of that identity leaves first."""
         self._check_capacity(spec)
         older = self._peers.get(spec.identity)
         if older is not None:
             older.leave(LeaveReason.DUPLICATE_IDENTITY)
-        peer = Peer(self._context, self, PeerSid(new_sid("PA_", self._context.choose)), spec)
+        peer = Peer(self._context, self, sid, spec)
         self._peers[spec.identity] = peer
         self._visited = self._visited or spec.kind not in DEPENDENTS
         self._context.emit(PeerJoined(self, peer))

@@ -53,6 +53,10 @@ STATUS: Final[Mapping[str, int]] = {
     "room_unknown": 404,
     "room_full": 500,
     "draining": 503,
+    "room_ended": 503,
+    "audit_unavailable": 503,
+    "audit_timeout": 503,
+    "audit_refused": 503,
     "join_rate_exceeded": 503,
 }
 REFUSED_BY_POLICY: Final = 403  # any other code: a gate said no
@@ -135,6 +139,15 @@ class Admission:
         """What the token of a request grants. Raises RemoteError."""
         query = parse_query(attempt.query)
         return self._authorizer.grants(attempt.authorization, query.get("access_token", ""))
+
+    def token(self, attempt: Attempt) -> str:
+        """The token of a request as it came, "" if there is none."""
+        if attempt.authorization is not None:
+            return attempt.authorization.removeprefix(BEARER).strip()
+        try:
+            return parse_query(attempt.query).get("access_token", "")
+        except RemoteError:
+            return ""
 
     def _check_room(self, grants: Grants, params: JoinParams) -> None:
         room = self._rooms.rooms.get(grants.room)

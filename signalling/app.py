@@ -26,13 +26,15 @@ from sfu.model import RoomOptions
 from signalling.addresses import Proxies
 from signalling.admission import Admission, Attempt, Authorizer
 from signalling.clients import PUBLISH_CODECS
+from signalling.door import Door
 from signalling.edge import Edge
 from signalling.http_sessions import SDP, HttpSessions
 from signalling.hub import Hub, HubSettings, no_ice_servers
+from signalling.ledger import Ledger
 from signalling.limits import API_RATE, JOIN_RATE, Rate
 from signalling.messages import IceServer, ServerFacts
 from signalling.page import Page
-from signalling.ports import Gate, PeerPort, Rooms
+from signalling.ports import Gate, PeerPort, Rooms, Trail
 from signalling.room_service import SERVICE, RoomService
 from signalling.twirp import Twirp
 from signalling.websocket import SignalSockets, refusal
@@ -48,6 +50,7 @@ class SignallingDeps:
     """What signalling is built from."""
 
     rooms: Rooms
+    trail: Trail
     keys: SigningKeys
     clock: Clock
     entropy: Callable[[int], bytes]  # n random bytes, such as secrets.token_bytes
@@ -91,17 +94,18 @@ def create_app(deps: SignallingDeps) -> Signalling:
         codecs=deps.codecs,
         ice_servers=deps.ice_servers,
     )
-    hub = Hub(deps.rooms, deps.clock, settings)
+    hub = Hub(deps.rooms, deps.clock, settings, deps.trail)
     authorizer = Authorizer(deps.keys, deps.clock)
     admission = Admission(
         deps.rooms, authorizer, auto_create=deps.auto_create, defaults=deps.room_defaults
     )
+    door = Door(deps.rooms, hub.ledger, admission, deps.gate)
     proxies = Proxies(deps.trusted_proxies)
-    sockets = SignalSockets(hub, admission, proxies, gate=deps.gate, join_rate=deps.join_rate)
+    sockets = SignalSockets(hub, admission, proxies, door, join_rate=deps.join_rate)
     page = Page(deps.static_dir)
 
     def sessions() -> HttpSessions:
-        return HttpSessions(hub, admission, proxies, gate=deps.gate, join_rate=deps.join_rate)
+        return HttpSessions(hub, admission, proxies, door, join_rate=deps.join_rate)
 
     ingest, egress = Whip(sessions()), Whep(sessions())
 
@@ -124,13 +128,15 @@ def create_app(deps: SignallingDeps) -> Signalling:
         *ingest.routes(),
         *egress.routes(),
     ]
-    _add_validation(api, admission)
+    _add_validation(api, admission, hub.ledger)
     _add_health(api, deps.is_healthy, page)
+    service = RoomService(hub, door, deps.room_defaults, remote_unmute=deps.remote_unmute)
     twirp = Twirp(
-        {SERVICE: RoomService(hub, deps.room_defaults, remote_unmute=deps.remote_unmute).methods()},
+        {SERVICE: service.methods()},
         authorizer,
         deps.clock,
         proxies,
+        hub.ledger,
         refusals=hub.refusals,
         rate=deps.api_rate,
     )
@@ -139,7 +145,7 @@ def create_app(deps: SignallingDeps) -> Signalling:
     return Signalling(Edge(api, ACCEPT_POST), api, hub, authorizer, twirp, egress)
 
 
-def _add_validation(api: FastAPI, admission: Admission) -> None:
+def _add_validation(api: FastAPI, admission: Admission, ledger: Ledger) -> None:
     async def validate(request: Request) -> Response:
         attempt = Attempt(
             query=request.scope["query_string"],
@@ -150,6 +156,10 @@ def _add_validation(api: FastAPI, admission: Admission) -> None:
         try:
             admission.check(attempt)
         except RemoteError as error:
+            if error.code.startswith(
+                "token_"
+            ):  # what a good token may not do is on record when it tries
+                ledger.token_refused(admission.token(attempt), error.code)
             return refusal(error)
         return PlainTextResponse("success")
 

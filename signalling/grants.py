@@ -27,6 +27,7 @@ class Grants:
     issuer: str
     expires_at: float  # seconds since the epoch
     identity: Identity = _NOBODY
+    holder: Identity = _NOBODY  # the identity as the token has it: one person, however it joins
     name: str = ""
     metadata: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict)
@@ -59,10 +60,12 @@ def parse_grants(claims: Mapping[str, object], *, issuer: str, expires_at: float
         kind = PeerKind.AGENT
     if kind is PeerKind.STANDARD and _flag(video, "recorder", False):
         kind = PeerKind.EGRESS
+    identity = Identity(_text(claims, "sub") or _text(claims, "jti"))
     return Grants(
         issuer=issuer,
         expires_at=expires_at,
-        identity=Identity(_text(claims, "sub") or _text(claims, "jti")),
+        identity=identity,
+        holder=identity,
         name=_text(claims, "name"),
         metadata=_text(claims, "metadata"),
         attributes=_texts(claims, "attributes"),

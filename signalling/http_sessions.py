@@ -6,7 +6,8 @@ In: requests, events of the sfu. Out: tickets, sessions, or RemoteErrors. Must n
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,14 +17,17 @@ from starlette.responses import Response
 from common.errors import RemoteError
 from common.ids import PeerSid
 from common.redact import Redacted
+from compliance.events import Target
 from sfu import events
-from sfu.model import LeaveReason, PeerSpec
+from sfu.model import LeaveReason, PeerSpec, PeerState, PublicationSpec
+from signalling import acts
 from signalling.addresses import Proxies, rate_key
 from signalling.admission import Admission, Attempt, Ticket
+from signalling.door import Door
 from signalling.hub import Hub
 from signalling.limits import JOIN_RATE, MAX_FRAGMENT, Rate
 from signalling.messages import IceServer
-from signalling.ports import Gate, PeerPort, RoomPort
+from signalling.ports import Act, PeerPort, RoomPort
 from signalling.rates import KeyedBuckets
 from signalling.resources import read_text, require_match
 
@@ -51,15 +55,15 @@ class HttpSessions:
         hub: Hub,
         admission: Admission,
         proxies: Proxies,
+        door: Door,
         *,
-        gate: Gate | None = None,
         join_rate: Rate = JOIN_RATE,
     ) -> None:
-        """`gate` has the last word about who gets in."""
+        """Whoever comes in comes through `door`."""
         self.hub = hub
         self._admission = admission
         self._proxies = proxies
-        self._gate = gate
+        self._door = door
         self._rates = KeyedBuckets(join_rate)
         self._sessions: dict[PeerSid, HttpSession] = {}
         hub.observers.append(self.handle_event)
@@ -72,19 +76,45 @@ class HttpSessions:
         return self._admission.check(_attempt(request))
 
     async def open(self, request: Request, ticket: Ticket, spec: PeerSpec) -> HttpSession:
-        """Lets the participant in, if the gate does. The caller negotiates, and ends what it could not."""
-        if self._gate is not None:
-            spec = await self._gate.admit(ticket.room, spec)
-        rooms = self.hub.rooms
-        peer = rooms.join(ticket.room, spec, ticket.options)
+        """Lets the participant in, if the door does. The caller negotiates, and ends what it could not."""
+        room, peer = await self._door.admit(ticket, spec)
         session = HttpSession(
-            room=rooms.rooms[ticket.room],
+            room=room,
             peer=peer,
             token=Redacted(_credentials(request)),
             identity=ticket.grants.identity,
         )
         self._sessions[peer.sid] = session
         return session
+
+    @asynccontextmanager
+    async def admission(self, request: Request) -> AsyncIterator[None]:
+        """What is refused inside is on record before its client hears of it."""
+        try:
+            yield
+        except RemoteError as error:
+            await self._door.refuse(_attempt(request), error)
+            raise
+
+    async def announce(self, session: HttpSession, specs: Sequence[PublicationSpec]) -> None:
+        """Announces tracks once they are on record, all or none. Raises RemoteError."""
+        peer, ledger = session.peer, self.hub.ledger
+        if not specs:
+            return
+        subject = ledger.subject_of(peer.sid)
+        actor = acts.participant(peer, subject, ledger.issuer_of(peer.sid))
+        sids = [peer.reserve_track(spec) for spec in specs]
+        published = tuple(
+            acts.publishing(actor, Target(session.room.sid, peer.sid, sid, subject), spec)
+            for sid, spec in zip(sids, specs, strict=True)
+        )
+        recorded = await ledger.record(Act(published))
+        if peer.state is PeerState.DISCONNECTED:
+            ledger.abandon(recorded, "session_ended")
+            raise RemoteError("session_unknown", "the participant has left meanwhile")
+        for sid, spec in zip(sids, specs, strict=True):
+            ledger.announced(peer.sid, sid)
+            peer.announce(spec, sid)
 
     def find(self, request: Request) -> HttpSession:
         """The session of a URL, for whoever opened it.

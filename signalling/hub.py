@@ -14,12 +14,13 @@ from typing import Any, Final
 from livekit.protocol import models, rtc
 
 from common.clock import Clock
-from common.errors import LocalError
+from common.errors import LocalError, RemoteError
 from common.ids import PeerSid, RoomSid, TrackSid
+from compliance.events import Target
 from crypto.tokens import MAX_TOKEN_LENGTH, SigningKeys, issue
 from sfu import events
 from sfu.model import LeaveReason
-from signalling import clients, convert, messages
+from signalling import acts, clients, convert, messages
 from signalling.data_feed import DataFeed
 from signalling.effects import CloseCode
 from signalling.feeds import Feeds
@@ -27,11 +28,12 @@ from signalling.grants import Grants, refreshed_claims
 from signalling.handlers import negotiation
 from signalling.handlers.publishing import retry_queued
 from signalling.joining import JoinParams
-from signalling.limits import REFRESH_INTERVAL, REFRESH_LIFE
+from signalling.ledger import Ledger
+from signalling.limits import REFRESH_INTERVAL, REFRESH_LIFE, REFRESH_RETRY
 from signalling.member import Member
 from signalling.messages import IceServer, JoinFacts, ServerFacts
 from signalling.people import People, facts_of
-from signalling.ports import PeerPort, RoomPort, Rooms
+from signalling.ports import PeerPort, Recorded, RoomPort, Rooms, Trail
 from signalling.schedule import Schedule
 from signalling.session import Session
 from signalling.wire import Outbound
@@ -59,7 +61,7 @@ class HubSettings:
 class Hub:
     """All members of all rooms."""
 
-    def __init__(self, rooms: Rooms, clock: Clock, settings: HubSettings) -> None:
+    def __init__(self, rooms: Rooms, clock: Clock, settings: HubSettings, trail: Trail) -> None:
         """`rooms` has to call `handle_event` with every event."""
         self.rooms = rooms
         self.clock = clock
@@ -68,6 +70,7 @@ class Hub:
         self.refusals: Counter[str] = Counter()
         self.on_earlier: Callable[[], None] = _nobody_waits
         self.schedule = Schedule(self._earlier)
+        self.ledger = Ledger(trail, clock, self.refusals, self.schedule)
         self.people = People(self)
         self.feeds = Feeds(self)
         self.data = DataFeed(self)
@@ -101,6 +104,7 @@ class Hub:
 
     def shut_down(self) -> None:
         """Sends everybody elsewhere."""
+        self.ledger.settle_floods()
         for member in list(self.members.values()):
             if member.session is not None:
                 member.session.leave(LeaveReason.SERVER_SHUTDOWN)
@@ -180,7 +184,23 @@ class Hub:
         if len(token) > MAX_TOKEN_LENGTH:  # it would not fit into the next request
             self.refusals["token_too_long"] += 1
             return
-        member.session.send(messages.refresh_token(token))
+        on = Target(room=member.room.sid, peer=peer.sid)
+        act = acts.token_issued(token, grants.holder, expires_at, on)
+        self.ledger.begin(act, lambda outcome, now: self._hand_out(member, token, outcome, now))
+
+    def _hand_out(
+        self, member: Member, token: str, outcome: Recorded | RemoteError, now: float
+    ) -> None:
+        """A token is on record and may leave, or is not and is made again later."""
+        sid = member.peer.sid
+        if isinstance(outcome, RemoteError):
+            self.refusals[outcome.code] += 1
+            if sid in self.members:
+                self.schedule.put(("refresh", sid), now + REFRESH_RETRY)
+        elif member.session is None or sid not in self.members:
+            self.ledger.abandon(outcome, "session_ended")
+        else:
+            member.session.send(messages.refresh_token(token))
 
     def _facts(self, member: Member) -> JoinFacts:
         peer, settings = member.peer, self.settings
@@ -218,6 +238,7 @@ class Hub:
             "room": self._room_due,
             "refresh": self._refresh_due,
             "speech": self._speech_due,
+            "floods": lambda _, __: self.ledger.settle_floods(),
         }
 
     def _room_due(self, name: Any, now: float) -> None:
@@ -237,6 +258,7 @@ class Hub:
 
     def handle_event(self, event: events.SfuEvent) -> None:
         """One event, in the order that they happened."""
+        self.ledger.handle_event(event)
         handler = _HANDLERS.get(type(event))
         if handler is not None:
             handler(self, event, self.clock.now())

@@ -105,5 +105,15 @@ JOIN_RATE: Final = Rate(20.0, 200.0)
 MESSAGE_RATE: Final = Rate(100.0, 1_000.0)
 # Per session, of what everybody in the room has to hear: each costs as many messages as there are people.
 BROADCAST_RATE: Final = Rate(10.0, 100.0)
+# Per code, of refusals that stand one by one in the audit log; beyond it they are told as a number.
+REFUSAL_RATE: Final = Rate(1.0, 50.0)
+# How long such a number may wait.
+REFUSALS_INTERVAL: Final = 60.0
+# What a client said while its act was being recorded: as many messages as it may say at once,
+MAX_INBOX: Final = 1_000
+# and the longest two of them.
+MAX_INBOX_BYTES: Final = 2 * MAX_SIGNAL_MESSAGE
+# A token that could not be recorded is made again.
+REFRESH_RETRY: Final = 10.0
 # Per address: a backend that asks for every room it has.
 API_RATE: Final = Rate(200.0, 1_000.0)

@@ -9,10 +9,14 @@ call returned can be sent before what it caused. Events hold the live objects, w
 on by then.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from common.errors import RemoteError
 from common.ids import Identity, PeerSid, RoomName, RoomSid, TrackSid
+from compliance.events import Event
+from compliance.words import NOBODY, Pseudonym
 from sfu.model import (
     ClientFacts,
     Description,
@@ -214,8 +218,11 @@ class PeerPort(Protocol):
         """Our candidate lines ("candidate:..."), for clients that want them trickled."""
 
     # -- publishing --
-    def announce(self, spec: PublicationSpec) -> PublicationPort:
-        """A track to come.
+    def reserve_track(self, spec: PublicationSpec) -> TrackSid:
+        """Names a track that may be announced; nothing changes. Raises RemoteError as `announce`."""
+
+    def announce(self, spec: PublicationSpec, sid: TrackSid | None = None) -> PublicationPort:
+        """A track to come, under a name that `reserve_track` gave.
 
         Raises RemoteError: not_allowed, limit_exceeded, unsupported_type, or queued when that cid
         is announced or published already (signalling asks again after its `TrackUnpublished`).
@@ -309,13 +316,27 @@ class Rooms(Protocol):
     def rooms(self) -> Mapping[RoomName, RoomPort]:
         """Rooms that exist."""
 
-    def create_room(self, name: RoomName, options: RoomOptions) -> RoomPort:
+    @property
+    def draining(self) -> bool:
+        """Whether nobody is let in any more."""
+
+    def reserve_room(self) -> RoomSid:
+        """Names a room that is about to be created."""
+
+    def reserve_peer(self) -> PeerSid:
+        """Names a participant that is about to join."""
+
+    def create_room(
+        self, name: RoomName, options: RoomOptions, sid: RoomSid | None = None
+    ) -> RoomPort:
         """Creates a room, or updates the non-default options of one that exists."""
 
     def delete_room(self, name: RoomName) -> None:
         """Ends a room and everybody in it. Raises RemoteError: not_found."""
 
-    def join(self, name: RoomName, spec: PeerSpec, options: RoomOptions) -> PeerPort:
+    def join(
+        self, name: RoomName, spec: PeerSpec, options: RoomOptions, sid: PeerSid | None = None
+    ) -> PeerPort:
         """Lets a participant in, into a new room if need be; an older peer of that identity leaves.
 
         Raises RemoteError: room_full, draining.
@@ -339,3 +360,42 @@ class Gate(Protocol):
 
         Raises RemoteError with the policy's code to refuse.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Whom an act is about, as signalling knows them. Nothing of it stands in an entry."""
+
+    identity: Identity
+    facts: Mapping[str, str] = field(default_factory=dict)  # to be sealed; none: only named
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Something that may happen once it is on record."""
+
+    events: tuple[Event, ...]  # recorded in this order, all before it happens
+    about: Person | None = None  # becomes the subject of every event that names none
+    by: Person | None = None  # becomes the subject of their actor
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An act is on record."""
+
+    sequences: tuple[int, ...]  # of its events, among those of this server
+    index: int | None = None  # of the last one in the log, None while it is not there yet
+    subject: Pseudonym = NOBODY  # of `Act.about`
+
+
+class Trail(Protocol):
+    """The audit log; `server` wires it. Never asked by media."""
+
+    def record(self, act: Act, done: Callable[[Recorded | RemoteError], None]) -> None:
+        """Writes an act down. `done` hears once, soon, and in the order of the calls or nearly so.
+
+        With RemoteError (audit_unavailable, audit_timeout, audit_refused) the act must not happen.
+        """
+
+    def note(self, event: Event) -> None:
+        """Writes down, after all that was recorded before, what has happened by itself."""

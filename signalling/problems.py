@@ -78,6 +78,11 @@ STATUS: Final[Mapping[str, int]] = {
     "join_rate_exceeded": 429,
     "room_full": 503,
     "draining": 503,
+    "room_ended": 503,
+    # the audit log: nothing happens that is not on record
+    "audit_unavailable": 503,
+    "audit_timeout": 503,
+    "audit_refused": 503,
 }
 
 

@@ -16,10 +16,13 @@ from livekit.protocol import room as api
 
 from common.errors import RemoteError
 from common.ids import Identity, RoomName, TrackSid
-from sfu.model import LeaveReason, RoomOptions
-from signalling import convert, messages
+from compliance.events import Target
+from sfu.model import LeaveReason, Permissions, RoomOptions
+from signalling import acts, convert, messages
+from signalling.acts import Unrecorded
 from signalling.admission import ROOM_UNKNOWN_TEXT, merged
 from signalling.data import server_packet
+from signalling.door import Door
 from signalling.grants import Grants
 from signalling.handlers.presence import check_facts
 from signalling.hub import Hub
@@ -30,7 +33,7 @@ from signalling.limits import (
     MAX_TRACKS_NAMED,
     NONCE_LENGTH,
 )
-from signalling.ports import PeerPort, RoomPort
+from signalling.ports import Act, PeerPort, RoomPort
 from signalling.twirp import Rpc
 
 SERVICE: Final = "livekit.RoomService"
@@ -41,45 +44,48 @@ Request = TypeVar("Request", bound=Message)
 class RoomService:
     """The calls of the service."""
 
-    def __init__(self, hub: Hub, defaults: RoomOptions, *, remote_unmute: bool = False) -> None:
+    def __init__(
+        self, hub: Hub, door: Door, defaults: RoomOptions, *, remote_unmute: bool = False
+    ) -> None:
         """`defaults` complete the options of new rooms."""
         self._hub = hub
+        self._door = door
         self._rooms = hub.rooms
         self._defaults = defaults
         self._remote_unmute = remote_unmute
 
     def methods(self) -> Mapping[str, Rpc]:
         """The service as a table."""
+        reads, refused = Unrecorded.READS, Unrecorded.REFUSED
+        removal = api.RoomParticipantIdentity
         return {
-            "CreateRoom": Rpc(api.CreateRoomRequest, self._flushed(self.create_room)),
-            "ListRooms": Rpc(api.ListRoomsRequest, self.list_rooms),
-            "DeleteRoom": Rpc(api.DeleteRoomRequest, self._flushed(self.delete_room)),
-            "ListParticipants": Rpc(api.ListParticipantsRequest, self.list_participants),
-            "GetParticipant": Rpc(api.RoomParticipantIdentity, self.get_participant),
-            "RemoveParticipant": Rpc(
-                api.RoomParticipantIdentity, self._flushed(self.remove_participant)
+            "CreateRoom": Rpc(api.CreateRoomRequest, self.create_room, Unrecorded.AT_THE_DOOR),
+            "ListRooms": Rpc(api.ListRoomsRequest, self.list_rooms, reads),
+            "DeleteRoom": Rpc(api.DeleteRoomRequest, self.delete_room, Unrecorded.AT_THE_DOOR),
+            "ListParticipants": Rpc(api.ListParticipantsRequest, self.list_participants, reads),
+            "GetParticipant": Rpc(api.RoomParticipantIdentity, self.get_participant, reads),
+            "RemoveParticipant": self._acted(removal, self.remove_participant, self.removal_act),
+            "MutePublishedTrack": self._acted(
+                api.MuteRoomTrackRequest, self.mute_published_track, self.mute_act
             ),
-            "MutePublishedTrack": Rpc(
-                api.MuteRoomTrackRequest, self._flushed(self.mute_published_track)
+            "UpdateParticipant": self._acted(
+                api.UpdateParticipantRequest, self.update_participant, self.update_act
             ),
-            "UpdateParticipant": Rpc(
-                api.UpdateParticipantRequest, self._flushed(self.update_participant)
+            "UpdateSubscriptions": self._acted(
+                api.UpdateSubscriptionsRequest, self.update_subscriptions, self.subscriptions_act
             ),
-            "UpdateSubscriptions": Rpc(
-                api.UpdateSubscriptionsRequest, self._flushed(self.update_subscriptions)
+            "SendData": Rpc(api.SendDataRequest, self._flushed(self.send_data), Unrecorded.CONTENT),
+            "UpdateRoomMetadata": self._acted(
+                api.UpdateRoomMetadataRequest, self.update_room_metadata, self.metadata_act
             ),
-            "SendData": Rpc(api.SendDataRequest, self._flushed(self.send_data)),
-            "UpdateRoomMetadata": Rpc(
-                api.UpdateRoomMetadataRequest, self._flushed(self.update_room_metadata)
-            ),
-            "ForwardParticipant": Rpc(api.ForwardParticipantRequest, _not_offered),
-            "MoveParticipant": Rpc(api.MoveParticipantRequest, _not_offered),
-            "PerformRpc": Rpc(api.PerformRpcRequest, _not_offered),
+            "ForwardParticipant": Rpc(api.ForwardParticipantRequest, _not_offered, refused),
+            "MoveParticipant": Rpc(api.MoveParticipantRequest, _not_offered, refused),
+            "PerformRpc": Rpc(api.PerformRpcRequest, _not_offered, refused),
         }
 
     # -- rooms ----------------------------------------------------------------------------------
 
-    def create_room(self, grants: Grants, request: api.CreateRoomRequest) -> models.Room:
+    async def create_room(self, grants: Grants, request: api.CreateRoomRequest) -> models.Room:
         """Creates a room, or updates what is said about one that exists."""
         _demand(grants.room_create)
         if not request.name or len(request.name) > MAX_NAME:
@@ -87,18 +93,17 @@ class RoomService:
         if request.room_preset:
             raise RemoteError("invalid_argument", "no such room preset")
         _check_metadata(request.metadata)
-        name = RoomName(request.name)
-        room = self._rooms.rooms.get(name)
-        base = replace(room.options, metadata=room.metadata) if room else self._defaults
         wanted = RoomOptions(
             empty_timeout=request.empty_timeout,
             departure_timeout=request.departure_timeout,
             max_participants=request.max_participants,
             metadata=request.metadata,
         )
-        room = self._rooms.create_room(name, merged(wanted, base))
-        if request.metadata and room.metadata != request.metadata:
-            room.set_metadata(request.metadata)
+        name = RoomName(request.name)
+        room, created = await self._door.open_room(name, merged(wanted, self._defaults), grants)
+        if not created:
+            await self._door.change_room(room, wanted, grants)
+        self._rooms.flush()
         return self._hub.room_message(room)
 
     def list_rooms(self, grants: Grants, request: api.ListRoomsRequest) -> api.ListRoomsResponse:
@@ -108,20 +113,26 @@ class RoomService:
         rooms = [room for room in self._rooms.rooms.values() if not names or room.name in names]
         return api.ListRoomsResponse(rooms=[self._hub.room_message(room) for room in rooms])
 
-    def delete_room(self, grants: Grants, request: api.DeleteRoomRequest) -> api.DeleteRoomResponse:
+    async def delete_room(
+        self, grants: Grants, request: api.DeleteRoomRequest
+    ) -> api.DeleteRoomResponse:
         """Ends a room and everybody in it."""
         _demand(grants.room_create)
-        self._room(request.room)
-        self._rooms.delete_room(RoomName(request.room))
+        await self._door.end_room(self._room(request.room), grants)
+        self._rooms.flush()
         return api.DeleteRoomResponse()
+
+    def metadata_act(self, grants: Grants, request: api.UpdateRoomMetadataRequest) -> Act:
+        """The metadata of a room change."""
+        _demand(grants.administers(request.room))
+        _check_metadata(request.metadata)
+        return acts.room_changed(self._room(request.room), grants, ("metadata",))
 
     def update_room_metadata(
         self, grants: Grants, request: api.UpdateRoomMetadataRequest
     ) -> models.Room:
         """Replaces a room's metadata."""
-        _demand(grants.administers(request.room))
         room = self._room(request.room)
-        _check_metadata(request.metadata)
         room.set_metadata(request.metadata)
         return self._hub.room_message(room)
 
@@ -145,59 +156,85 @@ class RoomService:
         _demand(grants.administers(request.room))
         return self._hub.participant(self._peer(request.room, request.identity))
 
+    def removal_act(self, grants: Grants, request: api.RoomParticipantIdentity) -> Act:
+        """A participant is sent away."""
+        _demand(grants.administers(request.room))
+        return acts.removal(self._target(request.room, request.identity), grants)
+
     def remove_participant(
         self, grants: Grants, request: api.RoomParticipantIdentity
     ) -> api.RemoveParticipantResponse:
         """Sends somebody away."""
-        _demand(grants.administers(request.room))
         self._peer(request.room, request.identity).leave(LeaveReason.PARTICIPANT_REMOVED)
         return api.RemoveParticipantResponse()
+
+    def mute_act(self, grants: Grants, request: api.MuteRoomTrackRequest) -> Act:
+        """A track of another is muted."""
+        _demand(grants.administers(request.room))
+        if not request.muted and not self._remote_unmute:
+            raise RemoteError("failed_precondition", "remote unmute not enabled")
+        sid = TrackSid(request.track_sid)
+        if sid not in self._peer(request.room, request.identity).publications:
+            raise RemoteError("not_found", "track does not exist")
+        return acts.muting(self._target(request.room, request.identity, sid), grants, request.muted)
 
     def mute_published_track(
         self, grants: Grants, request: api.MuteRoomTrackRequest
     ) -> api.MuteRoomTrackResponse:
         """Mutes somebody's track; its owner is told and mutes at the source."""
-        _demand(grants.administers(request.room))
-        if not request.muted and not self._remote_unmute:
-            raise RemoteError("failed_precondition", "remote unmute not enabled")
         peer = self._peer(request.room, request.identity)
         sid = TrackSid(request.track_sid)
-        if sid not in peer.publications:
-            raise RemoteError("not_found", "track does not exist")
         peer.set_muted(sid, request.muted)
         session = self._hub.session_of(peer)
         if session is not None:
             session.send(messages.mute(sid, request.muted))
         return api.MuteRoomTrackResponse(track=convert.track_info(peer.publications[sid]))
 
+    def update_act(self, grants: Grants, request: api.UpdateParticipantRequest) -> Act:
+        """Facts and rights of a participant change; a new name is sealed."""
+        _demand(grants.administers(request.room))
+        peer = self._peer(request.room, request.identity)
+        check_facts(request.name, request.metadata, {**peer.attributes, **request.attributes})
+        member = self._hub.members.get(peer.sid)
+        holder = member.grants.holder if member is not None else peer.identity
+        facts = {
+            "name": request.name,
+            "metadata": request.metadata,
+            "attributes": len(request.attributes),
+        }
+        on = self._target(request.room, request.identity)
+        actor = acts.actor_of(grants)
+        event = acts.update(actor, on, peer, facts, _permissions(request))
+        return replace(acts.of(grants, event), about=acts.renamed(holder, request.name))
+
     def update_participant(
         self, grants: Grants, request: api.UpdateParticipantRequest
     ) -> models.ParticipantInfo:
         """Changes facts and permissions of somebody; permissions are replaced as a whole."""
-        _demand(grants.administers(request.room))
         peer = self._peer(request.room, request.identity)
-        attributes = dict(request.attributes)
-        check_facts(request.name, request.metadata, {**peer.attributes, **attributes})
-        permissions = None
-        if request.HasField("permission"):
-            permissions = convert.permissions_of(request.permission)
         peer.update(
             name=request.name or None,
             metadata=request.metadata or None,
-            attributes=attributes or None,
-            permissions=permissions,
+            attributes=dict(request.attributes) or None,
+            permissions=_permissions(request),
         )
         return self._hub.participant(peer)
+
+    def subscriptions_act(self, grants: Grants, request: api.UpdateSubscriptionsRequest) -> Act:
+        """What a participant receives is decided by another."""
+        _demand(grants.administers(request.room))
+        tracks = convert.wanted_tracks(request)
+        if len(tracks) > MAX_TRACKS_NAMED:
+            raise RemoteError("invalid_argument", "too many tracks")
+        on = self._target(request.room, request.identity)
+        return acts.subscriptions(on, grants, tracks, subscribed=request.subscribe)
 
     def update_subscriptions(
         self, grants: Grants, request: api.UpdateSubscriptionsRequest
     ) -> api.UpdateSubscriptionsResponse:
         """Subscribes somebody to tracks, or ends that."""
-        _demand(grants.administers(request.room))
         peer = self._peer(request.room, request.identity)
         tracks = convert.wanted_tracks(request)
-        if len(tracks) > MAX_TRACKS_NAMED:
-            raise RemoteError("invalid_argument", "too many tracks")
         if request.subscribe:
             peer.subscribe(tracks)
         else:
@@ -243,6 +280,21 @@ class RoomService:
             raise RemoteError("not_found", "participant does not exist")
         return peer
 
+    def _target(self, room_name: str, identity: str, track: TrackSid | None = None) -> Target:
+        """A participant, or one of its tracks, as that on which something is done."""
+        peer = self._peer(room_name, identity)
+        subject = self._hub.ledger.subject_of(peer.sid)
+        return Target(self._room(room_name).sid, peer.sid, track or "", subject)
+
+    def _acted(
+        self,
+        kind: type[Message],
+        call: Callable[[Grants, Any], Message],
+        act: Callable[[Grants, Any], Act],
+    ) -> Rpc:
+        """A method that happens once it is on record; `act` makes all checks."""
+        return Rpc(kind, self._flushed(call), act)
+
     def _flushed(
         self, call: Callable[[Grants, Request], Message]
     ) -> Callable[[Grants, Request], Message]:
@@ -263,6 +315,10 @@ def _not_offered(_: Grants, __: Any) -> Message:
 def _demand(granted: bool) -> None:
     if not granted:
         raise RemoteError("unauthenticated", "permissions denied")
+
+
+def _permissions(request: api.UpdateParticipantRequest) -> Permissions | None:
+    return convert.permissions_of(request.permission) if request.HasField("permission") else None
 
 
 def _check_metadata(metadata: str) -> None:

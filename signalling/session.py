@@ -16,13 +16,24 @@ from typing import TYPE_CHECKING, Any, Final
 from livekit.protocol import rtc
 
 from common.errors import LocalError, RemoteError
+from common.ids import TrackSid
+from compliance.events import Actor, Target
 from sfu.model import LeaveReason, PeerState
-from signalling import messages
+from signalling import acts, messages
+from signalling.acts import Unrecorded
 from signalling.effects import Close, CloseCode, Effect, Send
 from signalling.handlers import negotiation, presence, publishing, subscribing
 from signalling.handlers.refusals import ignore, not_supported
-from signalling.limits import BROADCAST_RATE, MAX_OUTBOX, MAX_OUTBOX_BYTES, MESSAGE_RATE
+from signalling.limits import (
+    BROADCAST_RATE,
+    MAX_INBOX,
+    MAX_INBOX_BYTES,
+    MAX_OUTBOX,
+    MAX_OUTBOX_BYTES,
+    MESSAGE_RATE,
+)
 from signalling.member import DropOnResume, Member
+from signalling.ports import Act, Recorded
 from signalling.rates import TokenBucket
 from signalling.wire import Outbound, decode_request, kind_of
 
@@ -41,6 +52,11 @@ class State(StrEnum):
     CLOSED = "closed"
 
 
+Builder = Callable[
+    ["Session", Any], "Act | None"
+]  # None: this variant changes nothing of that sort
+
+
 class Refused(StrEnum):
     """What happens when a handler refuses a message, besides counting it."""
 
@@ -54,39 +70,58 @@ class Rule:
     """What a message does in a state."""
 
     handler: Callable[[Session, Any, float], None]
+    record: (
+        Builder | Unrecorded
+    )  # what has to be on record before the handler may act, or why nothing has to
     refused: Refused = Refused.SILENTLY
     then: State | None = None  # None: the state stays, unless the handler ended the session
     replies: str = ""  # what it is answered with, for the documentation
     broadcasts: bool = False  # everybody hears of it, so it has a rate of its own
 
 
+_NEGOTIATES, _CHOOSES = Unrecorded.NEGOTIATES, Unrecorded.CHOOSES
+_KEEPS_ALIVE, _REFUSED = Unrecorded.KEEPS_ALIVE, Unrecorded.REFUSED
 _JOINED: Final[Mapping[str, Rule]] = {
-    "offer": Rule(negotiation.offer, Refused.REJOIN, replies="answer"),
-    "answer": Rule(negotiation.answer, Refused.REJOIN, replies="offer if one waits"),
-    "trickle": Rule(negotiation.trickle),
+    "offer": Rule(negotiation.offer, _NEGOTIATES, Refused.REJOIN, replies="answer"),
+    "answer": Rule(negotiation.answer, _NEGOTIATES, Refused.REJOIN, replies="offer if one waits"),
+    "trickle": Rule(negotiation.trickle, _NEGOTIATES),
     "add_track": Rule(
-        publishing.add_track, Refused.REPLY, replies="track_published", broadcasts=True
+        publishing.add_track,
+        publishing.track_act,
+        Refused.REPLY,
+        replies="track_published",
+        broadcasts=True,
     ),
-    "mute": Rule(publishing.mute, Refused.REPLY, broadcasts=True),
-    "subscription": Rule(subscribing.subscription),
-    "track_setting": Rule(subscribing.track_setting),
-    "leave": Rule(presence.leave, then=State.LEAVING),
-    "update_layers": Rule(ignore),
-    "subscription_permission": Rule(subscribing.subscription_permission),
-    "simulate": Rule(presence.simulate, broadcasts=True),
-    "ping": Rule(presence.ping, replies="pong"),
+    "mute": Rule(publishing.mute, _CHOOSES, Refused.REPLY, broadcasts=True),
+    "subscription": Rule(subscribing.subscription, _CHOOSES),
+    "track_setting": Rule(subscribing.track_setting, _CHOOSES),
+    "leave": Rule(presence.leave, Unrecorded.OBSERVED, then=State.LEAVING),
+    "update_layers": Rule(ignore, _REFUSED),
+    "subscription_permission": Rule(
+        subscribing.subscription_permission, subscribing.permission_act
+    ),
+    "simulate": Rule(presence.simulate, Unrecorded.OBSERVED, broadcasts=True),
+    "ping": Rule(presence.ping, _KEEPS_ALIVE, replies="pong"),
     "update_metadata": Rule(
-        presence.update_metadata, Refused.REPLY, replies="request_response", broadcasts=True
+        presence.update_metadata,
+        presence.update_act,
+        Refused.REPLY,
+        replies="request_response",
+        broadcasts=True,
     ),
-    "ping_req": Rule(presence.ping_req, replies="pong_resp"),
-    "update_audio_track": Rule(publishing.update_audio_track, Refused.REPLY, broadcasts=True),
-    "update_video_track": Rule(publishing.update_video_track, Refused.REPLY, broadcasts=True),
-    "publish_data_track_request": Rule(not_supported, Refused.REPLY),
-    "unpublish_data_track_request": Rule(not_supported, Refused.REPLY),
-    "update_data_subscription": Rule(ignore),
-    "store_data_blob_request": Rule(not_supported, Refused.REPLY),
-    "get_data_blob_request": Rule(not_supported, Refused.REPLY),
-    "unknown": Rule(ignore),
+    "ping_req": Rule(presence.ping_req, _KEEPS_ALIVE, replies="pong_resp"),
+    "update_audio_track": Rule(
+        publishing.update_audio_track, _CHOOSES, Refused.REPLY, broadcasts=True
+    ),
+    "update_video_track": Rule(
+        publishing.update_video_track, _CHOOSES, Refused.REPLY, broadcasts=True
+    ),
+    "publish_data_track_request": Rule(not_supported, _REFUSED, Refused.REPLY),
+    "unpublish_data_track_request": Rule(not_supported, _REFUSED, Refused.REPLY),
+    "update_data_subscription": Rule(ignore, _REFUSED),
+    "store_data_blob_request": Rule(not_supported, _REFUSED, Refused.REPLY),
+    "get_data_blob_request": Rule(not_supported, _REFUSED, Refused.REPLY),
+    "unknown": Rule(ignore, _REFUSED),
 }
 
 TABLE: Final[Mapping[State, Mapping[str, Rule]]] = {
@@ -96,6 +131,7 @@ TABLE: Final[Mapping[State, Mapping[str, Rule]]] = {
         **_JOINED,
         "sync_state": Rule(
             subscribing.sync_state,
+            _CHOOSES,
             then=State.JOINED,
             replies="leave if we know less than the client",
         ),
@@ -134,6 +170,12 @@ class Session:
         self._effects: deque[Effect] = deque()
         self._waiting = 0  # bytes in the effects
         self._held: list[Outbound] = []
+        self.act: Act | None = None  # on record, while its handler carries it out
+        self._recording = (
+            False  # an act waits for its entry, and what the client says next waits behind it
+        )
+        self._inbox: deque[rtc.SignalRequest] = deque()
+        self._inbox_bytes = 0
         self._messages = TokenBucket(MESSAGE_RATE, now)
         self._broadcasts = TokenBucket(BROADCAST_RATE, now)
 
@@ -230,7 +272,10 @@ class Session:
         self.handle_request(request, now)
 
     def handle_request(self, request: rtc.SignalRequest, now: float) -> None:
-        """One message: the table decides."""
+        """One message: the table decides. It waits while an earlier one is being recorded."""
+        if self._recording:
+            self._wait(request)
+            return
         kind = kind_of(request)
         rule = TABLE[self.state].get(kind)
         if rule is None:
@@ -239,17 +284,67 @@ class Session:
         try:
             if rule.broadcasts and not self._broadcasts.take(now):
                 raise RemoteError("limit_exceeded", "too many changes at once")
+            act = None if isinstance(rule.record, Unrecorded) else rule.record(self, request)
+        except RemoteError as error:
+            self._refused(rule, request, error)
+            return
+        if act is None:
+            self._carry_out(rule, request, now)
+        else:
+            self._recording = True
+            self.hub.ledger.begin(
+                act, lambda outcome, later: self._recorded(rule, request, act, outcome, later)
+            )
+
+    def _recorded(
+        self,
+        rule: Rule,
+        request: rtc.SignalRequest,
+        act: Act,
+        outcome: Recorded | RemoteError,
+        now: float,
+    ) -> None:
+        """An act is on record and may happen, or cannot be and must not; then it is the next message's turn."""
+        self._recording = False
+        if isinstance(outcome, RemoteError):
+            if self.is_open:
+                self._refused(rule, request, outcome)
+        elif not self.is_open:
+            self.hub.ledger.abandon(outcome, "session_ended")
+        else:
+            self.act = act
+            if not self._carry_out(rule, request, now):
+                self.hub.ledger.abandon(outcome, "refused")
+            self.act = None
+        while self._inbox and not self._recording:
+            waiting = self._inbox.popleft()
+            self._inbox_bytes -= waiting.ByteSize()
+            if self.is_open:
+                self.handle_request(waiting, now)
+
+    def _carry_out(self, rule: Rule, request: rtc.SignalRequest, now: float) -> bool:
+        """Whether it was done."""
+        try:
             rule.handler(self, request, now)
         except RemoteError as error:
-            self.refuse(error.code)
-            self._refused(rule, kind, request, error)
-            return
+            self._refused(rule, request, error)
+            return False
         if rule.then is not None and self.is_open:
             self.state = rule.then
+        return True
 
-    def _refused(
-        self, rule: Rule, kind: str, request: rtc.SignalRequest, error: RemoteError
-    ) -> None:
+    def _wait(self, request: rtc.SignalRequest) -> None:
+        size = request.ByteSize()
+        if len(self._inbox) >= MAX_INBOX or self._inbox_bytes + size > MAX_INBOX_BYTES:
+            self.refuse("inbox_overflow")
+            self.end(CloseCode.TOO_MANY_MESSAGES)
+            return
+        self._inbox.append(request)
+        self._inbox_bytes += size
+
+    def _refused(self, rule: Rule, request: rtc.SignalRequest, error: RemoteError) -> None:
+        self.refuse(error.code)
+        kind = kind_of(request)
         if rule.refused is Refused.REPLY:
             publishing.respond(self, kind, getattr(request, kind), error.code, error.message)
         elif rule.refused is Refused.REJOIN:
@@ -261,6 +356,19 @@ class Session:
     def is_open(self) -> bool:
         """Whether the client was greeted and not yet dismissed."""
         return self.state in (State.JOINED, State.RESUMED)
+
+    @property
+    def actor(self) -> Actor:
+        """The participant as it stands in entries."""
+        member = self.member
+        subject = self.hub.ledger.subject_of(member.peer.sid)
+        return acts.participant(member.peer, subject, member.grants.issuer)
+
+    def target(self, track: TrackSid | None = None) -> Target:
+        """The participant, or one of its tracks, as that on which something is done."""
+        member = self.member
+        subject = self.hub.ledger.subject_of(member.peer.sid)
+        return Target(member.room.sid, member.peer.sid, track or "", subject)
 
     def send(self, response: rtc.SignalResponse) -> None:
         """Queues a response for this client alone."""

@@ -21,10 +21,14 @@ from starlette.types import Receive, Scope, Send
 
 from common.clock import Clock
 from common.errors import RemoteError
+from compliance.events import Target
+from signalling.acts import Unrecorded
 from signalling.addresses import Proxies, rate_key
-from signalling.admission import Authorizer
+from signalling.admission import BEARER, Authorizer
 from signalling.grants import Grants
+from signalling.ledger import Ledger
 from signalling.limits import API_RATE, MAX_JSON_DEPTH, Rate
+from signalling.ports import Act
 from signalling.rates import KeyedBuckets
 
 STATUS: Final[Mapping[str, int]] = {
@@ -35,6 +39,7 @@ STATUS: Final[Mapping[str, int]] = {
     "not_found": 404,
     "bad_route": 404,
     "already_exists": 409,
+    "aborted": 409,
     "permission_denied": 403,
     "unauthenticated": 401,
     "resource_exhausted": 429,
@@ -48,6 +53,10 @@ _CODES: Final[Mapping[str, str]] = {
     "limit_exceeded": "invalid_argument",
     "room_full": "resource_exhausted",
     "draining": "unavailable",
+    "room_ended": "unavailable",
+    "audit_unavailable": "unavailable",
+    "audit_timeout": "unavailable",
+    "audit_refused": "unavailable",
 }
 # Services of LiveKit that this server may be asked for and does not have.
 _ABSENT: Final = frozenset(
@@ -59,10 +68,15 @@ _PROTOBUF: Final = "application/protobuf"
 
 @dataclass(frozen=True, slots=True)
 class Rpc:
-    """One method: it gets the caller's grants and the request, and checks the grants itself."""
+    """One method: it gets the caller's grants and the request, and checks the grants itself.
+
+    `record` makes the act that has to be on record before the call may happen, with the same checks, or says why
+    there is none.
+    """
 
     request: type[Message]
     call: Callable[[Grants, Any], Message | Awaitable[Message]]
+    record: Callable[[Grants, Any], Act | None] | Unrecorded
 
 
 Services = Mapping[str, Mapping[str, Rpc]]  # full service name -> method -> how
@@ -77,6 +91,7 @@ class Twirp:
         authorizer: Authorizer,
         clock: Clock,
         proxies: Proxies,
+        ledger: Ledger,
         *,
         refusals: Counter[str],
         rate: Rate = API_RATE,
@@ -86,6 +101,7 @@ class Twirp:
         self._authorizer = authorizer
         self._clock = clock
         self._proxies = proxies
+        self._ledger = ledger
         self._refusals = refusals
         self._rates = KeyedBuckets(rate)
 
@@ -106,10 +122,22 @@ class Twirp:
         grants = self._authenticate(request)
         content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         message = _decode(await request.body(), content_type, rpc.request)
-        result = rpc.call(grants, message)
-        if inspect.isawaitable(result):
-            result = await result
-        return _encode(result, content_type)
+        return _encode(await self._perform(rpc, grants, message), content_type)
+
+    async def _perform(self, rpc: Rpc, grants: Grants, message: Message) -> Message:
+        """Records the act, then makes the call."""
+        act = None if isinstance(rpc.record, Unrecorded) else rpc.record(grants, message)
+        if act is None or isinstance(rpc.record, Unrecorded):
+            return await _result(rpc.call(grants, message))
+        recorded = await self._ledger.record(act)
+        try:
+            # Meanwhile somebody else may have taken the name that the call uses.
+            if _targets(rpc.record(grants, message)) != _targets(act):
+                raise RemoteError("aborted", "what the call is about has changed meanwhile")
+            return await _result(rpc.call(grants, message))
+        except RemoteError as error:
+            self._ledger.abandon(recorded, error.code)
+            raise
 
     def _find(self, request: Request) -> Rpc:
         path = request.scope["path"]
@@ -127,9 +155,12 @@ class Twirp:
 
     def _authenticate(self, request: Request) -> Grants:
         token = request.query_params.get("access_token", "")
+        authorization = request.headers.get("authorization")
         try:
-            return self._authorizer.grants(request.headers.get("authorization"), token)
+            return self._authorizer.grants(authorization, token)
         except RemoteError as error:
+            shown = (authorization or token).removeprefix(BEARER).strip()
+            self._ledger.token_refused(shown, error.code)
             raise RemoteError("unauthenticated", error.message) from error
 
     def _refuse(self, error: RemoteError) -> Response:
@@ -140,6 +171,14 @@ class Twirp:
         meta = {} if code == error.code else {"meta": {"reason": error.code}}
         body = json.dumps({"code": code, "msg": error.message, **meta})
         return Response(body, status_code=STATUS[code], media_type=_JSON)
+
+
+async def _result(result: Message | Awaitable[Message]) -> Message:
+    return await result if inspect.isawaitable(result) else result
+
+
+def _targets(act: Act | None) -> list[Target]:
+    return [event.on for event in act.events] if act is not None else []
 
 
 def _decode(body: bytes, content_type: str, kind: type[Message]) -> Message:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import replace
 from typing import Final
 
 from starlette.responses import PlainTextResponse
@@ -19,16 +18,19 @@ from sfu.model import LeaveReason
 from signalling import clients, messages
 from signalling.addresses import Proxies, rate_key
 from signalling.admission import REFUSED_BY_POLICY, STATUS, Admission, Attempt, Ticket
+from signalling.door import Door
 from signalling.effects import Close, CloseCode
 from signalling.hub import Hub
 from signalling.limits import JOIN_RATE, SOCKET_PING_TIMEOUT, Rate
 from signalling.member import Member
-from signalling.ports import Gate
 from signalling.rates import KeyedBuckets
 from signalling.session import Session
 from signalling.wire import Outbound
 
 # A client that reads nothing for as long as it may leave pings unanswered is gone.
+CODE_HEADER: Final = (
+    "Conclave-Code"  # the stable name of a refusal, beside the text that clients show
+)
 SEND_TIMEOUT: Final = SOCKET_PING_TIMEOUT
 
 
@@ -40,15 +42,15 @@ class SignalSockets:
         hub: Hub,
         admission: Admission,
         proxies: Proxies,
+        door: Door,
         *,
-        gate: Gate | None = None,
         join_rate: Rate = JOIN_RATE,
     ) -> None:
-        """`gate` has the last word about who gets in."""
+        """Whoever comes in comes through `door`."""
         self._hub = hub
         self._admission = admission
         self._proxies = proxies
-        self._gate = gate
+        self._door = door
         self._rates = KeyedBuckets(join_rate)
 
     async def serve_v0(self, websocket: WebSocket) -> None:
@@ -69,8 +71,8 @@ class SignalSockets:
         try:
             self._check_rate(websocket)
             session = await self._open(attempt)
-        except RemoteError as error:
-            self._hub.refusals[error.code] += 1
+        except RemoteError as refused:
+            error = await self._refuse(attempt, refused)
             await websocket.send_denial_response(refusal(error))
             return
         if session is None:
@@ -83,6 +85,15 @@ class SignalSockets:
         if not self._rates.take(key, self._hub.clock.now()):
             raise RemoteError("join_rate_exceeded", "too many joins from this address")
 
+    async def _refuse(self, attempt: Attempt, error: RemoteError) -> RemoteError:
+        """Counts a refusal and puts it on record; what is said instead if that cannot be."""
+        try:
+            await self._door.refuse(attempt, error)
+        except RemoteError as unrecorded:
+            error = unrecorded
+        self._hub.refusals[error.code] += 1
+        return error
+
     async def _open(self, attempt: Attempt) -> Session | None:
         """A session whose first frames wait, or None for a resume of what is no longer there."""
         ticket = self._admission.check(attempt)
@@ -93,17 +104,10 @@ class SignalSockets:
                 return None
             session = self._hub.resume(member, ticket.grants, ticket.params)
         else:
-            spec = ticket.spec
-            if self._gate is not None:
-                spec = await self._gate.admit(ticket.room, spec)
-            session = self._join(replace(ticket, spec=spec))
+            room, peer = await self._door.admit(ticket, ticket.spec)
+            session = self._hub.join(room, peer, ticket.grants, ticket.params)
         self._hub.rooms.flush()
         return session
-
-    def _join(self, ticket: Ticket) -> Session:
-        rooms = self._hub.rooms
-        peer = rooms.join(ticket.room, ticket.spec, ticket.options)
-        return self._hub.join(rooms.rooms[ticket.room], peer, ticket.grants, ticket.params)
 
     def _resumable(self, ticket: Ticket) -> Member | None:
         room = self._hub.rooms.rooms.get(ticket.room)
@@ -169,7 +173,9 @@ class SignalSockets:
 def refusal(error: RemoteError) -> PlainTextResponse:
     """A refused join as HTTP: the status clients act on, and the reason as text."""
     status = STATUS.get(error.code, REFUSED_BY_POLICY)
-    headers = {"Retry-After": "1"} if status == 503 else {}
+    headers = {CODE_HEADER: error.code}
+    if status == 503:
+        headers["Retry-After"] = "1"
     return PlainTextResponse(error.message, status_code=status, headers=headers)
 
 

@@ -94,14 +94,15 @@ class Whep:
 
     async def _watch(self, request: Request) -> Response:
         """An offer becomes a session; without one, ours does once it is answered."""
-        ticket = self._sessions.check(request)
-        wanted = Identity(request.query_params.get("participant", ""))
-        self._check(request, ticket, wanted)
-        offer = await _read_offer(request)
-        if offer:
-            check_playback(offer)
-        spec = self._spec(ticket, follows_all=not wanted)
-        session = await self._sessions.open(request, ticket, spec)
+        async with self._sessions.admission(request):
+            ticket = self._sessions.check(request)
+            wanted = Identity(request.query_params.get("participant", ""))
+            self._check(request, ticket, wanted)
+            offer = await _read_offer(request)
+            if offer:
+                check_playback(offer)
+            spec = self._spec(ticket, follows_all=not wanted)
+            session = await self._sessions.open(request, ticket, spec)
         viewer = self.viewers.add(session, wanted)
         try:
             description = self._negotiate(viewer, offer)

@@ -75,15 +75,18 @@ class Whip:
 
     async def _publish(self, request: Request) -> Response:
         """Section 4.2: an offer becomes a session."""
-        ticket = self._sessions.check(request)
-        if not ticket.spec.permissions.can_publish:
-            raise RemoteError("publish_not_granted", "token does not allow publishing")
-        offer = await read_text(request, SDP, MAX_OFFER)
-        tracks = read_ingest(offer)
-        _check_sources(ticket, tracks)
-        session = await self._sessions.open(request, ticket, _spec(ticket))
+        async with self._sessions.admission(request):
+            ticket = self._sessions.check(request)
+            if not ticket.spec.permissions.can_publish:
+                raise RemoteError("publish_not_granted", "token does not allow publishing")
+            offer = await read_text(request, SDP, MAX_OFFER)
+            tracks = read_ingest(offer)
+            _check_sources(ticket, tracks)
+            session = await self._sessions.open(request, ticket, _spec(ticket))
         try:
-            answer = _negotiate(session, tracks, offer)
+            await self._sessions.announce(session, [_publication(track) for track in tracks])
+            answer = session.peer.handle_offer(offer)
+            session.peer.mark_joined()
         except RemoteError:
             session.peer.leave(LeaveReason.JOIN_FAILURE)
             raise
@@ -134,14 +137,6 @@ def _spec(ticket: Ticket) -> PeerSpec:
         single_connection=True,
         renegotiates=False,
     )
-
-
-def _negotiate(session: HttpSession, tracks: Sequence[OfferedTrack], offer: str) -> Description:
-    for track in tracks:
-        session.peer.announce(_publication(track))
-    answer = session.peer.handle_offer(offer)
-    session.peer.mark_joined()
-    return answer
 
 
 def _publication(track: OfferedTrack) -> PublicationSpec:

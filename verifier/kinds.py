@@ -22,6 +22,7 @@ KINDS: Final[dict[str, dict[str, str]]] = {
     "track_published": {"medium": "s", "purpose": "s", "end_to_end_encrypted": "b"},
     "track_unpublished": {"seconds": "n"},
     "subscription_permission_changed": {"everyone": "b", "allowed": "l"},
+    "subscriptions_updated": {"subscribed": "b", "tracks": "l"},
     "track_muted": {"muted": "b"},
     "participant_updated": {"facts": "l", "granted": "l", "withdrawn": "l"},
     "participant_removed": {},

@@ -26,6 +26,7 @@ from compliance.vault import Vault
 from compliance.words import Role
 from crypto.pseudonyms import commitment
 from crypto.sealing import Key, derive, key_file
+from server.audit.acts import ActTrail
 from server.audit.child import SidecarChild
 from server.commands.sidecar import child_command
 from server.config import Config
@@ -58,6 +59,7 @@ class Evidence:
             spool=Spool(self._folders[0]),
             limits=Limits(timeout=audit.timeout),
         )
+        self.acts = ActTrail(self.auditor, self.vault, self.vault_thread, clock, audit.timeout)
         self._configuration = configuration_hash(config, master)
         self.child: SidecarChild | None = None
         self.url = ""  # of the sidecar's metrics and log, if it is ours
@@ -82,6 +84,7 @@ class Evidence:
 
     async def stop(self, reason: str = "") -> None:
         """The last event, then the trail, then the sidecar."""
+        await self.acts.settle()
         self.auditor.note(ServerStopped(actor=SYSTEM, why=Why(reason=reason)))
         await self.auditor.close()
         await self.abandon()

@@ -8,11 +8,12 @@ from livekit.protocol import rtc
 
 from common.errors import RemoteError
 from sfu.model import LeaveReason
-from signalling import convert, messages
+from signalling import acts, convert, messages
 from signalling.effects import CloseCode
 from signalling.handlers.publishing import respond
 from signalling.limits import MAX_ATTRIBUTES, MAX_METADATA, MAX_NAME, MAX_SIMULATED_SPEECH
 from signalling.member import DropOnResume
+from signalling.ports import Act
 
 if TYPE_CHECKING:
     from signalling.session import Session
@@ -36,19 +37,38 @@ def leave(session: Session, request: rtc.SignalRequest, now: float) -> None:
     session.end(CloseCode.DONE)
 
 
+def update_act(session: Session, request: rtc.SignalRequest) -> Act:
+    """Own facts change: which ones is on record, a new name is sealed."""
+    wanted = request.update_metadata
+    peer = session.member.peer
+    _check_update(session, wanted)
+    facts = {
+        "name": wanted.name,
+        "metadata": wanted.metadata,
+        "attributes": len(wanted.attributes),
+    }
+    event = acts.update(session.actor, session.target(), peer, facts, None)
+    return Act((event,), about=acts.renamed(session.member.grants.holder, wanted.name))
+
+
 def update_metadata(session: Session, request: rtc.SignalRequest, now: float) -> None:
     """Own name, metadata and attributes; empty texts leave theirs alone, empty values delete a key."""
     wanted = request.update_metadata
     peer = session.member.peer
-    if not peer.permissions.can_update_metadata:
-        raise RemoteError("not_allowed", "no permission to update own metadata")
+    _check_update(session, wanted)
     attributes = dict(wanted.attributes)
-    check_facts(wanted.name, wanted.metadata, {**peer.attributes, **attributes})
     peer.update(
         name=wanted.name or None, metadata=wanted.metadata or None, attributes=attributes or None
     )
     if peer.client.protocol >= PROTOCOL_WITH_OK:
         respond(session, "update_metadata", wanted, "ok", "")
+
+
+def _check_update(session: Session, wanted: rtc.UpdateParticipantMetadata) -> None:
+    peer = session.member.peer
+    if not peer.permissions.can_update_metadata:
+        raise RemoteError("not_allowed", "no permission to update own metadata")
+    check_facts(wanted.name, wanted.metadata, {**peer.attributes, **wanted.attributes})
 
 
 def check_facts(name: str, metadata: str, attributes: dict[str, str]) -> None:

@@ -9,9 +9,10 @@ from livekit.protocol import models, rtc
 
 from common.errors import RemoteError
 from common.ids import TrackSid
-from signalling import convert, messages
+from signalling import acts, convert, messages
 from signalling.clients import takes_request_response
 from signalling.limits import MAX_NAME, MAX_QUEUED_TRACKS
+from signalling.ports import Act
 
 if TYPE_CHECKING:
     from signalling.ports import PublicationPort
@@ -31,23 +32,46 @@ _ATTACHED: Final = {
 }
 
 
-def add_track(session: Session, request: rtc.SignalRequest, now: float) -> None:
-    """A track to come, or a further codec of one that exists."""
+def track_act(session: Session, request: rtc.SignalRequest) -> Act | None:
+    """A track to come is on record before anybody may receive it; a further codec of one changes nothing there."""
     announced = request.add_track
     _check_sizes(announced)
     if announced.sid:
+        return None
+    spec = convert.publication_spec(announced)
+    try:
+        sid = session.member.peer.reserve_track(spec)
+    except RemoteError as error:
+        _queue(session, announced, error)
+        raise
+    return Act((acts.publishing(session.actor, session.target(sid), spec),))
+
+
+def add_track(session: Session, request: rtc.SignalRequest, now: float) -> None:
+    """A track to come, or a further codec of one that exists."""
+    announced = request.add_track
+    peer = session.member.peer
+    if session.act is None:
         publication = _add_codecs(session, announced)
     else:
-        member = session.member
+        sid = TrackSid(session.act.events[0].on.track)
         try:
-            publication = member.peer.announce(convert.publication_spec(announced))
+            publication = peer.announce(convert.publication_spec(announced), sid)
         except RemoteError as error:
-            if error.code == "queued":
-                if len(member.queued_tracks) >= MAX_QUEUED_TRACKS:
-                    raise RemoteError("limit_exceeded", "too many tracks wait") from error
-                member.queued_tracks.append(announced)
+            _queue(session, announced, error)
             raise
+        session.hub.ledger.announced(peer.sid, sid)
     session.send(messages.track_published(announced.cid, publication))
+
+
+def _queue(session: Session, announced: rtc.AddTrackRequest, error: RemoteError) -> None:
+    """A track whose cid is in use waits for the end of the other one."""
+    if error.code != "queued":
+        return
+    waiting = session.member.queued_tracks
+    if len(waiting) >= MAX_QUEUED_TRACKS:
+        raise RemoteError("limit_exceeded", "too many tracks wait") from error
+    waiting.append(announced)
 
 
 def retry_queued(session: Session, cid: str, now: float) -> None:

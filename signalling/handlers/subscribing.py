@@ -9,8 +9,9 @@ from livekit.protocol import rtc
 from common.errors import RemoteError
 from common.ids import Identity, PeerSid, TrackSid
 from sfu.model import LeaveReason, TrackGrant, TrackSettings
-from signalling import convert
+from signalling import acts, convert
 from signalling.limits import MAX_TRACKS_NAMED
+from signalling.ports import Act
 
 if TYPE_CHECKING:
     from signalling.session import Session
@@ -30,8 +31,27 @@ def track_setting(session: Session, request: rtc.SignalRequest, now: float) -> N
         session.member.peer.set_track_settings(TrackSid(sid), settings)
 
 
+def permission_act(session: Session, request: rtc.SignalRequest) -> Act:
+    """Who may receive a client's tracks; those who are not there have no name in the log and are counted."""
+    grants = _track_grants(session, request)
+    peers = session.member.room.peers
+    present = [peers[grant.identity] for grant in grants if grant.identity in peers]
+    return acts.permission(
+        session.actor,
+        session.target(),
+        request.subscription_permission.all_participants,
+        [subject for peer in present if (subject := session.hub.ledger.subject_of(peer.sid))],
+        len(grants) - len(present),
+    )
+
+
 def subscription_permission(session: Session, request: rtc.SignalRequest, now: float) -> None:
     """Replaces the rules about who may receive this client's tracks."""
+    everyone = request.subscription_permission.all_participants
+    session.member.peer.set_track_grants(everyone, _track_grants(session, request))
+
+
+def _track_grants(session: Session, request: rtc.SignalRequest) -> list[TrackGrant]:
     rules = request.subscription_permission
     _check_count(len(rules.track_permissions))
     peers = {peer.sid: peer.identity for peer in session.member.room.peers.values()}
@@ -42,7 +62,7 @@ def subscription_permission(session: Session, request: rtc.SignalRequest, now: f
         if identity:
             tracks = frozenset(TrackSid(sid) for sid in rule.track_sids)
             grants.append(TrackGrant(identity, rule.all_tracks, tracks))
-    session.member.peer.set_track_grants(rules.all_participants, grants)
+    return grants
 
 
 def sync_state(session: Session, request: rtc.SignalRequest, now: float) -> None:

@@ -13,6 +13,7 @@ from signalling.app import Signalling, SignallingDeps, create_app
 from signalling.messages import IceServer
 from tests.support.descriptions import Client, Media
 from tests.support.stage import KEYS, ROOM, make_token
+from tests.support.trail import TrailDouble
 from tests.support.world import World
 
 SDP = "application/sdp"
@@ -30,9 +31,11 @@ class HttpCall:
 
     def __init__(self, **options: Any) -> None:
         self.world = World()
+        self.trail = TrailDouble()
         self.signalling: Signalling = create_app(
             SignallingDeps(
                 rooms=self.world.engine,
+                trail=self.trail,
                 keys=KEYS,
                 clock=self.world.clock,
                 entropy=lambda length: bytes(

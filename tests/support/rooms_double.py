@@ -101,7 +101,7 @@ class PeerDouble:
     def candidates(self) -> Sequence[str]:
         return ()
 
-    def announce(self, spec: PublicationSpec) -> PublicationDouble:
+    def reserve_track(self, spec: PublicationSpec) -> TrackSid:
         permissions = self.permissions
         allowed = not permissions.can_publish_sources or (
             spec.source in permissions.can_publish_sources
@@ -111,7 +111,10 @@ class PeerDouble:
         if any(each.spec.cid == spec.cid for each in self.publications.values()):
             raise RemoteError("queued", "the cid is in use")
         letter = "V" if spec.kind is TrackKind.VIDEO else "A"
-        sid = TrackSid(f"TR_{letter}{self._rooms.number():011d}")
+        return TrackSid(f"TR_{letter}{self._rooms.number():011d}")
+
+    def announce(self, spec: PublicationSpec, sid: TrackSid | None = None) -> PublicationDouble:
+        sid = sid or self.reserve_track(spec)
         publication = self.publications[sid] = PublicationDouble(sid, spec)
         return publication
 
@@ -243,10 +246,18 @@ class RoomsDouble:
     def emit(self, kind: type, *facts: object) -> None:
         self._events.append(kind(*facts))
 
-    def create_room(self, name: RoomName, options: RoomOptions) -> RoomDouble:
+    def reserve_room(self) -> RoomSid:
+        return RoomSid(f"RM_{self.number():012d}")
+
+    def reserve_peer(self) -> PeerSid:
+        return PeerSid(f"PA_{self.number():012d}")
+
+    def create_room(
+        self, name: RoomName, options: RoomOptions, sid: RoomSid | None = None
+    ) -> RoomDouble:
         room = self.rooms.get(name)
         if room is None:
-            sid = RoomSid(f"RM_{self.number():012d}")
+            sid = sid or self.reserve_room()
             room = self.rooms[name] = RoomDouble(self, sid, name, options)
             self.emit(events.RoomStarted, room)
         else:
@@ -263,13 +274,15 @@ class RoomsDouble:
         del self.rooms[name]
         self.emit(events.RoomEnded, room, LeaveReason.ROOM_DELETED)
 
-    def join(self, name: RoomName, spec: PeerSpec, options: RoomOptions) -> PeerDouble:
+    def join(
+        self, name: RoomName, spec: PeerSpec, options: RoomOptions, sid: PeerSid | None = None
+    ) -> PeerDouble:
         if self.draining:
             raise RemoteError("draining", "the server is going down")
         room = self.rooms.get(name) or self.create_room(name, options)
         if (older := room.peers.get(spec.identity)) is not None:
             older.leave(LeaveReason.DUPLICATE_IDENTITY)
-        peer = PeerDouble(self, room, PeerSid(f"PA_{self.number():012d}"), spec)
+        peer = PeerDouble(self, room, sid or self.reserve_peer(), spec)
         room.peers[spec.identity] = peer
         self.emit(events.PeerJoined, room, peer)
         self.emit(events.RoomUpdated, room)

@@ -19,6 +19,7 @@ from signalling.app import Signalling, SignallingDeps, create_app
 from signalling.serving import uvicorn_settings
 from tests.support.rooms_double import RoomsDouble
 from tests.support.stage import KEYS, ROOM, make_token
+from tests.support.trail import TrailDouble
 
 PATIENCE = 10.0  # seconds that any single answer may take on a loaded machine
 
@@ -57,9 +58,12 @@ class SignalClient:
 class SignalServer:
     """A running server."""
 
-    def __init__(self, signalling: Signalling, rooms: RoomsDouble, port: int) -> None:
+    def __init__(
+        self, signalling: Signalling, rooms: RoomsDouble, trail: TrailDouble, port: int
+    ) -> None:
         self.signalling = signalling
         self.rooms = rooms
+        self.trail = trail
         self.port = port
 
     @property
@@ -90,15 +94,20 @@ class SignalServer:
 @asynccontextmanager
 async def serving(**options: Any) -> AsyncIterator[SignalServer]:
     """A server with rooms in memory."""
-    rooms = RoomsDouble()
+    rooms, trail = RoomsDouble(), TrailDouble()
     signalling = create_app(
         SignallingDeps(
-            rooms=rooms, keys=KEYS, clock=SystemClock(), entropy=secrets.token_bytes, **options
+            rooms=rooms,
+            trail=trail,
+            keys=KEYS,
+            clock=SystemClock(),
+            entropy=secrets.token_bytes,
+            **options,
         )
     )
     rooms.listener = signalling.hub.handle_event
     async with listening(signalling) as port:
-        yield SignalServer(signalling, rooms, port)
+        yield SignalServer(signalling, rooms, trail, port)
 
 
 @asynccontextmanager

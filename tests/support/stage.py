@@ -17,6 +17,7 @@ from signalling.effects import Close, Send
 from signalling.joining import JoinParams
 from signalling.session import Session
 from tests.support.rooms_double import PeerDouble, RoomsDouble
+from tests.support.trail import TrailDouble, let_in
 
 KEY = "APIkey"
 SECRET = "a secret of at least thirty-two characters"
@@ -78,10 +79,12 @@ class Stage:
 
     def __init__(self, **options: Any) -> None:
         self.rooms = RoomsDouble()
+        self.trail = TrailDouble()
         self.clock = ManualClock()
         self.signalling: Signalling = create_app(
             SignallingDeps(
                 rooms=self.rooms,
+                trail=self.trail,
                 keys=KEYS,
                 clock=self.clock,
                 entropy=lambda length: bytes(range(length)),
@@ -124,7 +127,7 @@ class Stage:
             auto_subscribe=params.auto_subscribe,
             single_connection=params.single_connection,
         )
-        peer = self.rooms.join(ticket.room, spec, ticket.options)
+        peer = let_in(self.hub, ticket.room, spec, ticket.options)
         session = self.hub.join(self.rooms.rooms[ticket.room], peer, ticket.grants, params)
         self.rooms.flush()
         return Client(self, session)

@@ -18,6 +18,7 @@ from signalling.session import Session
 from tests.support.descriptions import Client as Sdp
 from tests.support.descriptions import Media
 from tests.support.stage import JS, KEY, KEYS
+from tests.support.trail import TrailDouble, let_in
 from tests.support.world import World
 
 ROOM = RoomName("room")
@@ -29,15 +30,21 @@ class Call:
 
     def __init__(self) -> None:
         self.world = World()
+        self.trail = TrailDouble()
         deps = SignallingDeps(
-            rooms=self.world.engine, keys=KEYS, clock=self.world.clock, entropy=bytes
+            rooms=self.world.engine,
+            trail=self.trail,
+            keys=KEYS,
+            clock=self.world.clock,
+            entropy=bytes,
         )
         self.hub = create_app(deps).hub
         self.world.engine.listen(self.hub.handle_event)
 
     def join(self, identity: str, *, single: bool, client: ClientFacts = JS) -> Person:
         spec = PeerSpec(identity=identity, client=client, single_connection=single)  # type: ignore[arg-type]
-        peer = self.world.engine.join(ROOM, spec, RoomOptions())
+        peer = let_in(self.hub, ROOM, spec, RoomOptions())
+        assert isinstance(peer, Peer)
         sdp = Sdp(ufrag=f"uf{peer.sid[3:]}")
         offer = None
         if single:

@@ -1,0 +1,139 @@
+"""Acts on their way into the log: people get pseudonyms, what is personal is sealed, then the trail takes over.
+
+In: acts of signalling. Out: `Recorded`, or the refusal, each within a bounded time. Must not: block the loop on
+the vault's disk, or let anything personal past the vault.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Final
+
+import structlog
+
+from common.clock import Clock
+from common.errors import ConclaveError, RemoteError
+from common.redact import Redacted
+from compliance.auditor import Auditor
+from compliance.events import ActAbandoned, Actor, Event, Private, Why
+from compliance.trail import TIMEOUT, UNAVAILABLE, AuditError, Receipt
+from compliance.vault import Subject, Vault, period_of
+from compliance.words import NO_TENANT, NOBODY, Pseudonym, Role
+from signalling.ports import Act, Person, Recorded
+
+MAX_ACTS: Final = 8192  # on their way at once; as many as the trail lets wait
+log = structlog.get_logger("server.audit")
+
+
+class ActTrail:
+    """`signalling.ports.Trail`, over an auditor and a vault."""
+
+    def __init__(
+        self,
+        auditor: Auditor,
+        vault: Vault,
+        thread: ThreadPoolExecutor,
+        clock: Clock,
+        timeout: float,
+    ) -> None:
+        """`thread` is the vault's own; `timeout` in seconds is for the vault alone, the auditor has its own."""
+        self._auditor = auditor
+        self._vault = vault
+        self._thread = thread
+        self._clock = clock
+        self._timeout = timeout
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.after: Callable[[], None] = lambda: None  # called when an act may have happened
+
+    def record(self, act: Act, done: Callable[[Recorded | RemoteError], None]) -> None:
+        """Writes an act down, then tells `done`."""
+        if len(self._tasks) >= MAX_ACTS:
+            self._auditor.counts[UNAVAILABLE] += 1
+            done(AuditError(UNAVAILABLE, "too many acts wait for the audit log"))
+            return
+        task = asyncio.create_task(self._record(act, done), name="act")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def note(self, event: Event) -> None:
+        """Writes down what has happened by itself."""
+        self._auditor.note(event)
+
+    async def settle(self) -> None:
+        """Until every act that was begun is on record or refused."""
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _record(self, act: Act, done: Callable[[Recorded | RemoteError], None]) -> None:
+        outcome: Recorded | RemoteError
+        try:
+            events, subject = await self._name(act)
+            outcome = await self._write(events, subject)
+        except AuditError as error:
+            outcome = error
+        done(outcome)
+        self.after()
+
+    async def _name(self, act: Act) -> tuple[list[Event], Pseudonym]:
+        """The events with pseudonyms and sealed facts. Raises AuditError."""
+        if act.about is None and act.by is None:
+            return list(act.events), NOBODY
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await loop.run_in_executor(self._thread, self._seal, act)
+        except TimeoutError as error:
+            self._auditor.counts["vault_timeout"] += 1
+            raise AuditError(TIMEOUT, "the vault did not answer in time") from error
+        except (OSError, ConclaveError) as error:
+            self._auditor.counts["vault_failed"] += 1
+            log.error("vault_failed", error=type(error).__name__)
+            raise AuditError(UNAVAILABLE, "the vault cannot be used") from error
+
+    def _seal(self, act: Act) -> tuple[list[Event], Pseudonym]:
+        """On the vault's thread."""
+        period = period_of(self._clock.wall())
+        subject, private = self._keep(act.about, period)
+        actor, _ = self._keep(act.by, period)
+        return [_named(event, subject, private, actor) for event in act.events], subject
+
+    def _keep(self, person: Person | None, period: str) -> tuple[Pseudonym, Private | None]:
+        if person is None or not person.identity:
+            return NOBODY, None
+        subject = Subject(NO_TENANT, Redacted(str(person.identity)))
+        private = self._vault.keep(subject, period, person.facts) if person.facts else None
+        return self._vault.pseudonym(subject, period), private
+
+    async def _write(self, events: list[Event], subject: Pseudonym) -> Recorded:
+        """All or none. Raises AuditError."""
+        outcomes = await asyncio.gather(
+            *(self._auditor.record(event) for event in events), return_exceptions=True
+        )
+        receipts = [each for each in outcomes if isinstance(each, Receipt)]
+        for outcome in outcomes:
+            if isinstance(outcome, AuditError):
+                self._abandon(receipts, outcome.code)
+                raise outcome
+            if isinstance(outcome, BaseException):
+                raise outcome
+        index = receipts[-1].index if receipts else None
+        return Recorded(tuple(receipt.sequence for receipt in receipts), index, subject)
+
+    def _abandon(self, receipts: list[Receipt], code: str) -> None:
+        for receipt in receipts:
+            why = Why(reason=code)
+            self.note(ActAbandoned(actor=Actor(Role.SYSTEM), sequence=receipt.sequence, why=why))
+
+
+def _named(event: Event, subject: Pseudonym, private: Private | None, actor: Pseudonym) -> Event:
+    """The event with whom it is about and who acts, where it does not say so already."""
+    on, by = event.on, event.actor
+    return replace(
+        event,
+        on=replace(on, subject=on.subject or subject),
+        actor=replace(by, subject=by.subject or actor),
+        private=event.private or private,
+    )
