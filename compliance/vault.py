@@ -63,6 +63,14 @@ class Vault:
         own = self._key_of(self._folder(subject) + "/" + _KEY)
         return Pseudonym(pseudonym(self._period(subject.tenant, period), own))
 
+    def known(self, subject: Subject, period: str) -> Pseudonym | None:
+        """The person's name in events of `period`, if there can be any: a look at it makes nobody known."""
+        own = self._look_up(self._folder(subject) + "/" + _KEY)
+        of_period = self._look_up(_period_path(subject.tenant, period))
+        if own is None or of_period is None:
+            return None
+        return Pseudonym(pseudonym(of_period, own))
+
     def keep(self, subject: Subject, period: str, facts: Mapping[str, str]) -> Private:
         """Seals facts about a person; durable when it returns. Raises RemoteError `facts_too_long`, OSError."""
         folder, record = self._folder(subject), secrets.token_bytes(HALF)
@@ -124,9 +132,12 @@ class Vault:
     def _period(self, tenant: TenantId, period: str) -> Key:
         return self._key_of(_period_path(tenant, period))
 
+    def _look_up(self, path: str) -> Key | None:
+        return self._keys.get(path) or self._stored_key(path)
+
     def _key_of(self, path: str) -> Key:
         """The key at `path`, made if there is none."""
-        key = self._keys.get(path) or self._stored_key(path)
+        key = self._look_up(path)
         if key is None:
             key = new_key()
             self._files.make_folder(folder_of(path))

@@ -39,9 +39,11 @@ class InclusionReceipt:
     path: tuple[bytes, ...]
     checkpoint: str  # a signed note
 
-    def encode(self) -> str:
-        """The text."""
+    def encode(self, extra: bytes = b"") -> str:
+        """The text; `extra` may be the entry itself, so that nothing else has to be kept beside it."""
         lines = [HEADER, f"index {self.index}"]
+        if extra:
+            lines.insert(1, f"extra {base64.b64encode(extra).decode()}")
         lines += [base64.b64encode(node).decode() for node in self.path]
         return "\n".join(lines) + "\n\n" + self.checkpoint
 

@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from common.clock import Clock
+from common.errors import LocalError
 from crypto.tokens import SigningKeys, issue
+from signalling.v1.duties import CLAIM
 
 DEFAULT_LIFE = 6 * 3600.0  # seconds: a working day's meeting, as LiveKit's server SDKs choose
 
@@ -32,7 +34,20 @@ class AccessSpec:
     can_subscribe: bool | None = None
     can_publish_data: bool | None = None
     can_update_own_metadata: bool | None = None
+    roles: tuple[
+        str, ...
+    ] = ()  # of `signalling.v1.duties.Duty`: a token that reads the log, and opens no room
     life: float = DEFAULT_LIFE  # seconds
+
+
+def check_spec(spec: AccessSpec) -> None:
+    """That a token makes sense as an operator asks for it. Raises LocalError `arguments`."""
+    if not spec.identity or (not spec.room and not spec.roles) or spec.life <= 0:
+        raise LocalError(
+            "arguments", "room and identity must not be empty, valid-for must be positive"
+        )
+    if spec.roles and (spec.room or spec.admin or spec.hidden):
+        raise LocalError("arguments", "a token either opens a room or has a role")
 
 
 def make_token(keys: SigningKeys, spec: AccessSpec, clock: Clock, *, issuer: str = "") -> str:
@@ -57,6 +72,8 @@ def make_token(keys: SigningKeys, spec: AccessSpec, clock: Clock, *, issuer: str
         value = getattr(spec, claim)
         if value:
             claims[claim] = dict(value) if claim == "attributes" else value
+    if spec.roles:
+        claims[CLAIM] = {"roles": list(spec.roles)}
     now = clock.wall()
     return issue(
         claims, keys, issuer=issuer or keys.names()[0], expires_at=now + spec.life, now=now

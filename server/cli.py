@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Coroutine
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import uvloop
 from cyclopts import App, Parameter
@@ -16,7 +16,7 @@ from common.errors import ConclaveError, LocalError
 from common.redact import Redacted
 from crypto.tokens import SigningKeys
 from server import logs
-from server.access import AccessSpec, make_token
+from server.access import AccessSpec, check_spec, make_token
 from server.config import (
     DEV_KEY,
     DEV_SECRET,
@@ -42,6 +42,7 @@ app.command(token_app)
 audit_app = App(name="audit", help="The audit log of this machine.")
 app.command(audit_app)
 
+Role = Literal["auditor", "privacy_officer"]
 Json = Annotated[bool, Parameter("--json", negative="", help="Speak JSON lines, for machines.")]
 
 
@@ -153,11 +154,12 @@ def sidecar(
 @token_app.command
 def create(
     *,
-    room: str,
     identity: str,
+    room: str = "",
     name: str = "",
     admin: bool = False,
     hidden: bool = False,
+    role: Annotated[list[Role], Parameter(negative_iterable="")] | None = None,
     publish: Annotated[bool, Parameter(help="May send audio, video and data.")] = True,
     subscribe: Annotated[bool, Parameter(help="May receive.")] = True,
     valid_for: float = 6.0,
@@ -165,20 +167,22 @@ def create(
     api_secret: Annotated[str, Parameter(env_var="CONCLAVE_API_SECRET")] = DEV_SECRET,
     as_json: Json = False,
 ) -> int:
-    """Make an access token for one participant of one room.
+    """Make an access token for one participant of one room, or with --role for a reader of the audit log.
 
     Parameters
     ----------
-    room
-        Room that it opens.
     identity
         Who it is for; unique in the room.
+    room
+        Room that it opens.
     name
         Shown to others.
     admin
         May also moderate the room over the server API.
     hidden
         Others don't see this participant.
+    role
+        May read the audit log, or what is sealed behind its entries; such a token opens no room.
     valid_for
         Hours until it expires.
     api_key
@@ -191,17 +195,16 @@ def create(
         identity=identity,
         room=room,
         name=name,
+        join=not role,
         admin=admin,
         hidden=hidden,
-        can_publish=publish,
-        can_subscribe=subscribe,
+        can_publish=None if role else publish,
+        can_subscribe=None if role else subscribe,
+        roles=tuple(role or ()),
         life=valid_for * 3600,
     )
     try:
-        if not room or not identity or valid_for <= 0:
-            raise LocalError(
-                "arguments", "room and identity must not be empty, valid-for must be positive"
-            )
+        check_spec(spec)
         token = make_token(SigningKeys({api_key: Redacted(api_secret)}), spec, SystemClock())
     except ConclaveError as error:
         terminal.fail(error)

@@ -25,6 +25,7 @@ from common.errors import LocalError
 from crypto.certificates import FINGERPRINT_ALGORITHM, new_certificate
 from crypto.tokens import SigningKeys
 from server.audit.evidence import Evidence
+from server.audit.routes import add_reading
 from server.config import Config
 from server.lag import LoopLag
 from server.listening import bind_error, listen, passed
@@ -103,6 +104,7 @@ class Node:
         self._engine.listen(hear)
         self.evidence.acts.after = self._engine.flush
         add_routes(self._signalling.api, config, keys, clock, self.observer, page_folder())
+        add_reading(self._signalling, self.evidence, clock, file.http.trusted_proxies)
 
         self._driver = Driver(self._engine, self._plane, clock, loop)
         self._driver.start()

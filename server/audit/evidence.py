@@ -20,6 +20,7 @@ from compliance.canonical import canonical
 from compliance.envelope import Source
 from compliance.events import Actor, KeyUsed, ServerStarted, ServerStopped, Why
 from compliance.files import PosixFiles
+from compliance.reader import LogReader
 from compliance.spool import Spool
 from compliance.trail import FailMode, Limits
 from compliance.vault import Vault
@@ -60,6 +61,7 @@ class Evidence:
             limits=Limits(timeout=audit.timeout),
         )
         self.acts = ActTrail(self.auditor, self.vault, self.vault_thread, clock, audit.timeout)
+        self.reader = LogReader(str(audit.socket_in(config.file.data)))
         self._configuration = configuration_hash(config, master)
         self.child: SidecarChild | None = None
         self.url = ""  # of the sidecar's metrics and log, if it is ours
@@ -91,6 +93,7 @@ class Evidence:
 
     async def abandon(self) -> None:
         """Ends what never started, or nothing uses any more."""
+        await self.reader.close()
         if self.child is not None:
             await self.child.stop()
         self.vault_thread.shutdown()

@@ -38,6 +38,20 @@ def test_a_token_needs_a_room(capsys: pytest.CaptureFixture[str]) -> None:
     assert "room and identity" in capsys.readouterr().err
 
 
+def test_a_readers_token_has_roles_and_opens_no_room(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ("--role", "auditor", "--role", "privacy_officer", "--identity", "ada", "--json")
+    assert call("token", "create", *arguments) == Exit.OK
+    made = json.loads(capsys.readouterr().out)
+    keys = SigningKeys({"devkey": Redacted("secret")})
+    claims = verify(made["token"], keys, now=SystemClock().wall()).claims
+    assert claims["conclave"] == {"roles": ["auditor", "privacy_officer"]}
+    assert claims["video"] == {}
+    for more in (("--room", "lobby"), ("--admin",), ("--hidden",)):
+        assert call("token", "create", *arguments, *more) == Exit.USAGE
+        assert "either opens a room or has a role" in capsys.readouterr().err
+    assert call("token", "create", "--role", "king", "--identity", "ada") != Exit.OK
+
+
 def test_publish_needs_a_source(capsys: pytest.CaptureFixture[str]) -> None:
     assert call("publish") == Exit.USAGE
     assert "FILE or --demo" in capsys.readouterr().err
