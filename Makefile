@@ -76,7 +76,20 @@ test-python: build $(CACHE)/venv-dev
 test-web: $(CACHE)/page $(CACHE)/test-tools
 	cd web && npm run --silent test
 
-test-interop: build $(CACHE)/venv-dev $(CACHE)/test-tools
+# Client SDKs that only the interoperability tests run: for Node, old ones for browsers, an old one for Python.
+.PHONY: sdks
+sdks: tests/interop/node/node_modules/.package-lock.json $(CACHE)/python-sdk-2024
+
+tests/interop/node/node_modules/.package-lock.json: tests/interop/node/package-lock.json
+	cd tests/interop/node && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(CACHE)/python-sdk-2024: tests/interop/sdks/python-2024.txt
+	rm -rf $@
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --target $@ -r $<
+	@touch $@
+
+test-interop: build $(CACHE)/venv-dev $(CACHE)/test-tools sdks
 	$(BIN)/pytest tests/interop
 
 KILLS ?= 200
@@ -129,8 +142,9 @@ lock: ## Refresh the Python lock files (needs uv)
 	uv pip compile -q --generate-hashes --python-version 3.11 --no-emit-index-url --no-header -o requirements.txt pyproject.toml
 	uv pip compile -q --generate-hashes --python-version 3.11 --no-emit-index-url --no-header -o requirements-build.txt requirements-build.in
 	uv pip compile -q --generate-hashes --python-version 3.11 --no-emit-index-url --no-header -o requirements-dev.txt requirements-dev.in
+	uv pip compile -q --generate-hashes --python-version 3.11 --no-emit-index-url --no-header -o tests/interop/sdks/python-2024.txt tests/interop/sdks/python-2024.in
 
 .PHONY: clean
 clean: ## Remove everything that was built
-	rm -rf .venv $(CACHE) dataplane/target dataplane/fuzz/target dist web/node_modules web/dist server/page sfu/*.so \
+	rm -rf .venv $(CACHE) dataplane/target dataplane/fuzz/target dist web/node_modules web/dist tests/interop/node/node_modules server/page sfu/*.so \
 		.mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -31,6 +31,12 @@ CHROMIUM_FLAGS = [
     "--autoplay-policy=no-user-gesture-required",
 ]
 START_SECONDS = 30
+# The bundles under test by the folder of their page: the current one, and some of earlier years.
+CLIENT_SDKS = {
+    "": "web/node_modules/livekit-client",
+    "/2024": "tests/interop/node/node_modules/livekit-client-2024",
+    "/2023": "tests/interop/node/node_modules/livekit-client-2023",
+}
 PATIENCE = 25.0  # seconds until media must have been decoded, on two busy cores
 
 
@@ -111,13 +117,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @contextlib.asynccontextmanager
 async def serve_pages() -> AsyncIterator[str]:
-    """A static server with the unmodified livekit-client and the page that drives it."""
+    """A static server with versions of the unmodified livekit-client and the page that drives them."""
     app = web.Application()
-    here = Path(__file__).parent / "pages"
-    bundle = ROOT / "web/node_modules/livekit-client/dist/livekit-client.umd.js"
-    app.router.add_get("/livekit-client.umd.js", _file(bundle))
-    for name in ("client.html", "client.js"):
-        app.router.add_get(f"/{name}", _file(here / name))
+    here = Path(__file__).parent
+    for folder, modules in CLIENT_SDKS.items():
+        bundle = ROOT / modules / "dist/livekit-client.umd.js"
+        app.router.add_get(f"{folder}/livekit-client.umd.js", _file(bundle))
+        for name in ("client.html", "client.js"):
+            app.router.add_get(f"{folder}/{name}", _file(here / "pages" / name))
     runner = web.AppRunner(app)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

@@ -55,24 +55,29 @@ async function stats() {
   };
 }
 
+// Versions before 2.0 call these maps otherwise.
+function others() {
+  return [...(state.room.remoteParticipants ?? state.room.participants).values()];
+}
+
 function remote() {
-  return [...state.room.remoteParticipants.values()].map((p) => ({
+  return others().map((p) => ({
     identity: p.identity, name: p.name, metadata: p.metadata, attributes: p.attributes,
-    tracks: [...p.trackPublications.values()].map((t) => ({
+    tracks: [...(p.trackPublications ?? p.tracks).values()].map((t) => ({
       sid: t.trackSid, kind: t.kind, source: t.source, muted: t.isMuted, subscribed: t.isSubscribed, mime: t.mimeType,
     })),
   }));
 }
 
 function setQuality(quality) {
-  for (const p of state.room.remoteParticipants.values()) {
-    for (const t of p.videoTrackPublications.values()) t.setVideoQuality(quality);
+  for (const p of others()) {
+    for (const t of (p.videoTrackPublications ?? p.videoTracks).values()) t.setVideoQuality(quality);
   }
 }
 
 function setSubscribed(wanted) {
-  for (const p of state.room.remoteParticipants.values()) {
-    for (const t of p.trackPublications.values()) t.setSubscribed(wanted);
+  for (const p of others()) {
+    for (const t of (p.trackPublications ?? p.tracks).values()) t.setSubscribed(wanted);
   }
 }
 
