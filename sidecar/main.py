@@ -14,11 +14,11 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from common.clock import Clock, SystemClock
 from common.errors import ConclaveError, LocalError
@@ -32,6 +32,9 @@ from sidecar.service import CHECKPOINT_SECONDS, Service
 from sidecar.store import open_store
 from sidecar.witness import Witness
 from sidecar.witnessing import WitnessDesk
+
+if TYPE_CHECKING:
+    from sidecar.timestamps import Authority
 
 STOPPED: Final = 0
 FAILED: Final = 1  # the disk, or the configuration; a new start may help
@@ -62,6 +65,7 @@ class SidecarConfig:
     witness_name: str = ""
     witnessed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # origin -> keys
     witnesses: tuple[tuple[str, str], ...] = ()  # (submission prefix, key) of witnesses of this log
+    authority: Authority | None = None  # stamps checkpoints with the time (RFC 3161)
 
 
 def embedded(data: Path, *, port: int | None = None) -> SidecarConfig:
@@ -143,6 +147,8 @@ async def serving(
         stack.push_async_callback(intake.stop)
         if config.witnesses:
             await _start_feeder(config, service, files, metrics, stack)
+        if config.authority is not None:
+            await _start_stamper(config.authority, service, files, clock, metrics, stack)
         listener = _listen(config)
         url = ""
         if listener is not None:
@@ -193,11 +199,33 @@ async def _start_feeder(
 
     client = await stack.enter_async_context(httpx.AsyncClient())
     witnesses = [(url, Verifier.decode(key)) for url, key in config.witnesses]
-    feeding = asyncio.create_task(Feeder(service, files, witnesses, metrics, client).run())
+    _start_task(Feeder(service, files, witnesses, metrics, client).run(), stack)
+
+
+async def _start_stamper(
+    authority: Authority,
+    service: Service,
+    files: PosixFiles,
+    clock: Clock,
+    metrics: Metrics,
+    stack: AsyncExitStack,
+) -> None:
+    import httpx  # noqa: PLC0415 - slow to import, and few have an authority
+
+    from sidecar.timestamps import Stamper  # noqa: PLC0415
+
+    client = await stack.enter_async_context(httpx.AsyncClient())
+    stamper = Stamper(authority, service, files, client, clock=clock, metrics=metrics)
+    _start_task(stamper.run(), stack)
+
+
+def _start_task(work: Coroutine[object, object, None], stack: AsyncExitStack) -> None:
+    """Runs until the stack ends."""
+    task = asyncio.create_task(work)
 
     async def end() -> None:
-        feeding.cancel()
-        await asyncio.gather(feeding, return_exceptions=True)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
     stack.push_async_callback(end)
 

@@ -51,6 +51,12 @@ class Metrics:
             registry=self.registry,
         )
 
+        self.timestamps = Counter(
+            "conclave_audit_timestamps",
+            "Attempts to have a checkpoint stamped by an authority, by outcome.",
+            ["outcome"],
+            registry=self.registry,
+        )
         self.queried = Counter(
             "conclave_audit_queries",
             "Questions about the log, by outcome.",

@@ -61,6 +61,15 @@ class AuditSection(Section):
     witnessed: dict[str, list[str]] = Field(
         default_factory=dict, description="Logs that it witnesses: origin -> verifier keys."
     )
+    timestamps: str = Field(
+        "", description="URL of a time-stamping authority (RFC 3161); empty: no time-stamps."
+    )
+    timestamp_certificates: str = Field(
+        "", description="PEM file with the root certificates that time-stamps must lead to."
+    )
+    timestamp_interval: Annotated[int, Field(ge=60, le=86_400)] = Field(
+        3600, description="Seconds between two time-stamps."
+    )
 
     def folder_in(self, data: str) -> Path:
         """Where the sidecar keeps what is its own."""
@@ -83,6 +92,13 @@ def check_audit(audit: AuditSection) -> Iterator[Complaint]:
                 raise LocalError("event_invalid", f"{option} holds a plus sign")
         except LocalError as error:
             yield ("audit", option), error.message, "Use letters, digits and . _ : / - only."
+    if bool(audit.timestamps) != bool(audit.timestamp_certificates):
+        remedy = "Give the authority's URL and the file with its root certificates."
+        yield (
+            ("audit", "timestamps"),
+            "timestamps and timestamp_certificates belong together",
+            remedy,
+        )
     keys = [(("audit", "witnesses", url), key) for url, key in audit.witnesses.items()]
     for origin, several in audit.witnessed.items():
         keys += [(("audit", "witnessed", origin), key) for key in several]

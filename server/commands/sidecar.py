@@ -9,9 +9,14 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from server.audit.section import AuditSection
 from server.config import Config
 from sidecar.main import SidecarConfig, in_folder
+
+if TYPE_CHECKING:
+    from sidecar.timestamps import Authority
 
 
 def sidecar_config(
@@ -32,9 +37,19 @@ def sidecar_config(
         witness_name=audit.witness,
         witnessed={origin: tuple(keys) for origin, keys in audit.witnessed.items()},
         witnesses=tuple(audit.witnesses.items()),
+        authority=_authority(audit),
         listener=listener,
         lifeline=lifeline,
     )
+
+
+def _authority(audit: AuditSection) -> Authority | None:
+    if not audit.timestamps:
+        return None
+    from sidecar.timestamps import Authority  # noqa: PLC0415 - few have one
+
+    pem = Path(audit.timestamp_certificates)
+    return Authority(audit.timestamps, pem, float(audit.timestamp_interval))
 
 
 def child_command(python: str, config: Config) -> list[str]:
