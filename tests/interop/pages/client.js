@@ -81,6 +81,9 @@ function setSubscribed(wanted) {
   }
 }
 
+// Before 2.0 the kind is an argument of its own.
 async function sendData(text, options) {
-  await state.room.localParticipant.publishData(new TextEncoder().encode(text), options);
+  const old = !state.room.remoteParticipants;
+  const kind = old ? [LivekitClient.DataPacket_Kind[options.reliable ? 'RELIABLE' : 'LOSSY']] : [];
+  await state.room.localParticipant.publishData(new TextEncoder().encode(text), ...kind, options);
 }
