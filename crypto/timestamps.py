@@ -23,6 +23,13 @@ from rfc3161_client import (
 from common.errors import RemoteError
 
 MAX_ANSWER: Final = 64 * 1024  # bytes; with a chain of four certificates it has eight thousand
+_UNREADABLE: Final = (  # what certificates raise when a field is asked for that cannot be read
+    ValueError,
+    TypeError,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
 _GRANTED: Final = 0
 _SHA256: Final = x509.ObjectIdentifier("2.16.840.1.101.3.4.2.1")
 
@@ -45,7 +52,7 @@ class Authorities:
         try:
             response = decode_timestamp_response(_sort_certificates(answer))
             status = response.status
-        except ValueError as error:
+        except _UNREADABLE as error:
             raise TimestampError("timestamp_malformed", "the answer is no time-stamp") from error
         if status != _GRANTED:
             raise TimestampError(

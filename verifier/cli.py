@@ -15,8 +15,9 @@ from verifier import VERSION, receipts
 from verifier.exports import check_export
 from verifier.folder import Folder, read_file
 from verifier.logs import Options, check_log, own_key
-from verifier.notes import PublicKey
+from verifier.notes import PublicKey, open_checkpoint
 from verifier.report import INTERRUPTED, USAGE, Misused, Refused, Report, clean
+from verifier.timestamps import MAX_ANSWER, check_timestamp, read_roots
 
 SHOWN_FROM = 200_000  # entries; below it the end comes before anybody wonders
 
@@ -52,6 +53,7 @@ def _log(options: argparse.Namespace) -> Report:
             witnesses=_keys(options.witness),
             known=options.known,
             state=options.state,
+            roots=read_roots(options.ca),
             jobs=options.jobs,
             progress=show_progress,
         ),
@@ -94,6 +96,23 @@ def _consistency(options: argparse.Namespace) -> Report:
     old, new = receipts.read_note(options.old), receipts.read_note(options.new)
     keys = _needed(options, report)
     receipts.check_consistency(old, new, proof, _folder(options), keys, report)
+    return report
+
+
+def _timestamp(options: argparse.Namespace) -> Report:
+    report = Report("timestamp", completeness=False)
+    note, answer = receipts.read_note(options.note), receipts.read_given(options.file, MAX_ANSWER)
+    keys, roots = _needed(options), read_roots(options.ca)
+    try:
+        checkpoint = open_checkpoint(note, keys)
+        time = check_timestamp(answer, note, roots).isoformat()
+    except Refused as error:
+        report.broken(error.code, error.message)
+        return report
+    report.facts |= {"origin": checkpoint.origin, "size": checkpoint.size, "time": time}
+    report.lines.append(
+        f"{checkpoint.origin}: the first {checkpoint.size:,} entries existed at {time}"
+    )
     return report
 
 
@@ -178,4 +197,10 @@ def _parser() -> argparse.ArgumentParser:
     consistency.add_argument("new", type=Path, help="the later checkpoint, or a receipt with it")
     consistency.add_argument("--proof", type=Path, help="hashes in base64, one a line")
     consistency.add_argument("--log", type=Path, help="folder of the log, in place of a proof")
+
+    stamp = add("timestamp", _timestamp, "Check a time-stamp (RFC 3161) over a checkpoint.")
+    stamp.add_argument("file", type=Path, help="the authority's answer")
+    stamp.add_argument("note", type=Path, help="the checkpoint that it is over")
+    stamp.add_argument("--ca", action="append", required=True, type=Path,
+                       help="PEM file with root certificates")  # fmt: skip
     return parser

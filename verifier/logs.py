@@ -7,12 +7,14 @@ while it reads for damage: whatever could be ahead is read first, what it is com
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Final
+
+from cryptography.x509 import Certificate
 
 from verifier import entries as entry_format
 from verifier.chunks import ENTRIES_OF_CHUNK, Chunk, Edge, examine
@@ -22,10 +24,12 @@ from verifier.notes import MAX_NOTE, Checkpoint, Note, PublicKey, open_checkpoin
 from verifier.report import Finding, Misused, Refused, Report
 from verifier.sequences import Digest, Story
 from verifier.spine import Spine
+from verifier.timestamps import MAX_ANSWER, check_timestamp
 from verifier.trees import EMPTY, HASH, leaf
 
 CHECKPOINT: Final = "checkpoint"
 COSIGNED: Final = "checkpoint.cosigned"
+STAMPS: Final = "timestamps"
 SIGNED: Final = "signed"
 KEY: Final = "key.pub"
 PARALLEL: Final = 4 * ENTRIES_OF_CHUNK  # entries from which more processes are worth their start
@@ -42,6 +46,7 @@ class Options:
     witnesses: list[PublicKey] = field(default_factory=list)
     known: list[Path] = field(default_factory=list)  # checkpoints or receipts kept elsewhere
     state: Path | None = None  # folder where the log's keeper remembers what it signed
+    roots: Sequence[Certificate] = ()  # of authorities whose time-stamps count
     jobs: int = 0  # processes; 0: as many as there are processors
     progress: Progress = lambda _done, _all: None
 
@@ -96,6 +101,7 @@ def open_log(root: Path, options: Options, report: Report) -> Opened | None:
     if not keys:
         return None
     others = _others(folder, keys, options, report)
+    others += _stamped(folder, keys, options, report)
     heads = _heads(folder, keys, options, report)
     if not heads:
         return None
@@ -156,6 +162,33 @@ def _others(
             report.broken(error.code, error.message, file=COSIGNED)
     elif options.witnesses:
         report.incomplete("cosignature_missing", "no witness has cosigned the log")
+    return found
+
+
+def _stamped(
+    folder: Folder, keys: list[PublicKey], options: Options, report: Report
+) -> list[tuple[str, Checkpoint]]:
+    """Checkpoints that an authority put a time on."""
+    found: list[tuple[str, Checkpoint]] = []
+    times: list[str] = []
+    for name in folder.names(STAMPS):
+        path = f"{STAMPS}/{name}"
+        try:
+            if name.endswith(".checkpoint"):
+                found.append((path, open_checkpoint(folder.read(path, MAX_NOTE), keys)))
+            elif name.endswith(".tsr"):
+                note = folder.read(path.removesuffix("tsr") + "checkpoint", MAX_NOTE)
+                answer = folder.read(path, MAX_ANSWER)
+                times.append(check_timestamp(answer, note, options.roots).isoformat())
+        except Refused as error:
+            report.broken(error.code, error.message, file=path)
+    if times:
+        report.facts["timestamps"] = {"count": len(times), "first": min(times), "last": max(times)}
+        report.lines.append(f"Stamped: {len(times):,} times from {min(times)} to {max(times)}")
+        if not options.roots:
+            report.warnings.append(
+                "nobody vouches for the authority of the time-stamps; give its root certificates with --ca"
+            )
     return found
 
 
