@@ -177,6 +177,9 @@ def _parser() -> argparse.ArgumentParser:
         "--state", type=Path, help="folder where the log's keeper remembers what it signed"
     )
     log.add_argument(
+        "--ca", action="append", default=[], type=Path, help="root certificates of an authority"
+    )
+    log.add_argument(
         "--jobs", type=int, default=0, help="processes; default: one for each processor"
     )
 
