@@ -1,12 +1,15 @@
 """Writes the documents that come from code; `--check` fails when one on disk is out of date.
 
-In: the configuration model, the session's state table, the metrics contract. Out: files under docs/.
+In: the configuration model, the session's state table, the metrics contract, the dashboards' declarations. Out:
+files under docs/ and deploy/.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
+from functools import partial
 from inspect import cleandoc
 from pathlib import Path
 from typing import Any, get_args
@@ -14,6 +17,8 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from scripts.dashboards.boards import BOARDS
+from scripts.dashboards.grafana import write
 from scripts.metrics_reference import metrics
 from server.config import ConfigFile
 from signalling import states
@@ -105,11 +110,12 @@ def openapi() -> str:
     return json.dumps(v1_document(), indent=2, ensure_ascii=False) + "\n"
 
 
-DOCUMENTS = {
+DOCUMENTS: dict[str, Callable[[], str]] = {
     "docs/developers/openapi.json": openapi,
     "docs/configuration.md": configuration,
     "docs/signalling-states.md": signalling_states,
     "docs/sre/metrics.md": metrics_reference,
+    **{f"deploy/grafana/{board.name}.json": partial(write, board, BOARDS) for board in BOARDS},
 }
 
 

@@ -1,0 +1,1 @@
+"""The Grafana dashboards as declarations; `make docs` writes them to deploy/grafana."""

@@ -1,0 +1,159 @@
+"""A real Prometheus scrapes a running call: every dashboard has something to show, every rule can be evaluated."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import urllib.parse
+import urllib.request
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from common.contract import METRICS
+from common.metrics import Kind
+from scripts.dashboards.boards import BOARDS
+from server.probe.session import join
+from server.probe.sources import DemoAudio, DemoVideo
+from tests.interop.conftest import (
+    ROOT,
+    Server,
+    free_port,
+    metrics_url,
+    start_server,
+    stop_server,
+    until,
+)
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
+
+DEPLOYED = ROOT / "deploy/prometheus"
+SCRAPES = 5  # rates need two, and the lane's counters a second to arrive
+
+
+@dataclass(frozen=True)
+class Prometheus:
+    """A running server of that name."""
+
+    url: str
+
+    def get(self, path: str, **query: str) -> Any:
+        with urllib.request.urlopen(
+            f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(query)}"
+        ) as answer:
+            document = json.load(answer)
+        assert document["status"] == "success"
+        return document["data"]
+
+    def ask(self, expression: str) -> list[Any]:
+        found: list[Any] = self.get("query", query=expression)["result"]
+        return found
+
+
+def test_rules_and_configuration_pass_promtool() -> None:
+    for command in (("check", "config", "prometheus.yml"), ("test", "rules", "rules.test.yml")):
+        done = subprocess.run(
+            ["promtool", *command], cwd=DEPLOYED, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Prometheus]]:
+    """A server, and a Prometheus with the deployed configuration that scrapes its sidecar each second."""
+    running = start_server(tmp_path_factory.mktemp("server"))
+    folder = tmp_path_factory.mktemp("prometheus")
+    target = urllib.parse.urlsplit(metrics_url(running)).netloc
+    settings = (DEPLOYED / "prometheus.yml").read_text()
+    assert "127.0.0.1:7890" in settings
+    settings = settings.replace("127.0.0.1:7890", target).replace("15s", "1s")
+    (folder / "prometheus.yml").write_text(settings)
+    (folder / "rules.yml").write_text((DEPLOYED / "rules.yml").read_text())
+    port = free_port()
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(
+            [
+                "prometheus",
+                f"--config.file={folder / 'prometheus.yml'}",
+                f"--storage.tsdb.path={folder / 'data'}",
+                f"--web.listen-address=127.0.0.1:{port}",
+            ],
+            stdout=log,
+            stderr=log,
+        )
+    yield running, Prometheus(f"http://127.0.0.1:{port}")
+    process.terminate()
+    process.wait(30)
+    stop_server(running)
+
+
+@pytest.fixture(scope="module")
+async def under_load(watched: tuple[Server, Prometheus]) -> AsyncIterator[Prometheus]:
+    """While a call goes on that has been scraped a few times."""
+    server, prometheus = watched
+    heard: list[str] = []
+    async with AsyncExitStack() as stack:
+        for name in ("ear", "other-ear"):
+            token = server.token(name, "meeting")
+            await stack.enter_async_context(
+                join(server.url, token, on_track=lambda _, track: heard.append(track.kind))
+            )
+        mouth = join(server.url, server.token("mouth", "meeting"), subscribe=False)
+        speaker = await stack.enter_async_context(mouth)
+        await speaker.publish(DemoAudio(), name="sound", source="microphone")
+        await speaker.publish(DemoVideo(320, 180), name="picture", source="camera")
+
+        async def scraped() -> bool:
+            try:
+                count = prometheus.ask("sum(count_over_time(conclave_forwarded_packets_total[1m]))")
+                flow = prometheus.ask("sum(rate(conclave_forwarded_packets_total[10s])) > 0")
+            except OSError:
+                return False
+            return bool(flow) and float(count[0]["value"][1]) >= SCRAPES and len(heard) >= 4
+
+        await until(scraped, "the call shows in Prometheus")
+        yield prometheus
+
+
+@pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.name)
+async def test_every_panel_has_something_to_show(under_load: Prometheus, board: Any) -> None:
+    empty = []
+    document = json.loads((ROOT / f"deploy/grafana/{board.name}.json").read_text())
+    queries = [
+        (panel["title"], target["expr"])
+        for panel in document["panels"]
+        for target in panel.get("targets", ())
+    ]
+    assert len(queries) >= 9
+    for title, expression in queries:
+        plain = expression.replace("$__rate_interval", "10s").replace("$node", ".+")
+        assert "$" not in plain
+        if not under_load.ask(plain):
+            empty.append((title, plain))
+    assert not empty
+
+
+async def test_every_rule_is_evaluated_and_a_healthy_call_pages_nobody(
+    under_load: Prometheus,
+) -> None:
+    async def evaluated() -> bool:
+        groups = under_load.get("rules")["groups"]
+        return all(rule["lastEvaluation"][:4] != "0001" for g in groups for rule in g["rules"])
+
+    await until(evaluated, "all rules were evaluated")
+    rules = [rule for group in under_load.get("rules")["groups"] for rule in group["rules"]]
+    assert [rule["name"] for rule in rules if rule["health"] != "ok"] == []
+    assert [rule["name"] for rule in rules if rule["state"] == "firing"] == []
+
+
+async def test_every_metric_of_the_contract_is_seen_with_a_value(under_load: Prometheus) -> None:
+    names = set(under_load.get("label/__name__/values"))
+    missing = [
+        metric.name
+        for metric in METRICS
+        if metric.name + ("_count" if metric.kind is Kind.HISTOGRAM else "") not in names
+    ]
+    assert missing == []
