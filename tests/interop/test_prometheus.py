@@ -153,7 +153,7 @@ async def test_every_metric_of_the_contract_is_seen_with_a_value(under_load: Pro
     names = set(under_load.get("label/__name__/values"))
     missing = [
         metric.name
-        for metric in METRICS
+        for metric in METRICS.values()
         if metric.name + ("_count" if metric.kind is Kind.HISTOGRAM else "") not in names
     ]
     assert missing == []
