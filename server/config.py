@@ -20,6 +20,7 @@ from common.errors import LocalError
 from common.redact import Redacted
 from server.audit.section import AuditSection, check_audit
 from server.section import Port, Section
+from server.tracing import TracingSection
 from signalling.turn import MAX_URLS, TurnUrl
 
 DEV_KEY = "devkey"
@@ -140,6 +141,7 @@ class ConfigFile(Section):
     keys: dict[str, KeySection] = Field(default_factory=dict, description="API key -> its secret.")
     turn: TurnSection = TurnSection()
     log: LogSection = LogSection()
+    tracing: TracingSection = TracingSection()
     shutdown: ShutdownSection = ShutdownSection()
     audit: AuditSection = AuditSection()
     data: str = Field("data", description="Folder for everything that outlives the process.")

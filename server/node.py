@@ -33,6 +33,7 @@ from server.metrics import LOOP_LAG_BOUNDS
 from server.observation import Observer
 from server.routes import add_routes
 from server.terminal import Exit, Terminal
+from server.tracing import Tracing
 from server.version import VERSION
 from sfu import Engine, Fingerprint
 from sfu.driver import Driver
@@ -57,6 +58,7 @@ class Node:
         """Makes the data folder; nothing else happens before the block is entered."""
         self._config = config
         self._clock = SystemClock()
+        self._tracing = Tracing(config.file.tracing, config.file.audit.pop)
         self.url = ""
         Path(config.file.data).mkdir(parents=True, exist_ok=True)
 
@@ -103,13 +105,14 @@ class Node:
 
         self._engine.listen(hear)
         self.evidence.acts.after = self._engine.flush
+        self.evidence.acts.tracing = self._tracing
         add_routes(self._signalling.api, config, keys, clock, self.observer, page_folder())
         add_reading(self._signalling, self.evidence, clock, file.http.trusted_proxies)
 
         self._driver = Driver(self._engine, self._plane, clock, loop)
         self._driver.start()
         self._lag.start(loop)
-        self._server = _Server(_uvicorn_config(config, self._signalling.asgi))
+        self._server = _Server(_uvicorn_config(config, self._tracing.wrap(self._signalling.asgi)))
         self._serving = asyncio.create_task(self._server.serve([listener]), name="http")
         scheme = "https" if file.http.certificate else "http"
         host = f"[{file.http.bind}]" if ":" in file.http.bind else file.http.bind
@@ -167,6 +170,7 @@ class Node:
         self._driver.stop()
         await asyncio.get_running_loop().run_in_executor(None, self._plane.close)
         await self.evidence.stop("stopped" if error is None else "failed")
+        await asyncio.get_running_loop().run_in_executor(None, self._tracing.close)
         log.info("stopped")
 
 

@@ -22,6 +22,7 @@ from compliance.events import ActAbandoned, Actor, Event, Private, Why
 from compliance.trail import TIMEOUT, UNAVAILABLE, AuditError, Receipt
 from compliance.vault import Subject, Vault, period_of
 from compliance.words import NO_TENANT, NOBODY, Pseudonym, Role
+from server.tracing import Tracing, TracingSection
 from signalling.ports import Act, Person, Recorded
 
 MAX_ACTS: Final = 8192  # on their way at once; as many as the trail lets wait
@@ -47,6 +48,7 @@ class ActTrail:
         self._timeout = timeout
         self._tasks: set[asyncio.Task[None]] = set()
         self.after: Callable[[], None] = lambda: None  # called when an act may have happened
+        self.tracing = Tracing(TracingSection(), "")
 
     def record(self, act: Act, done: Callable[[Recorded | RemoteError], None]) -> None:
         """Writes an act down, then tells `done`."""
@@ -69,11 +71,15 @@ class ActTrail:
 
     async def _record(self, act: Act, done: Callable[[Recorded | RemoteError], None]) -> None:
         outcome: Recorded | RemoteError
-        try:
-            events, subject = await self._name(act)
-            outcome = await self._write(events, subject)
-        except AuditError as error:
-            outcome = error
+        kinds = ",".join(event.kind for event in act.events)
+        with self.tracing.span("audit.record", **{"conclave.audit.kinds": kinds}) as span:
+            try:
+                events, subject = await self._name(act)
+                outcome = await self._write(events, subject)
+            except AuditError as error:
+                outcome = error
+                if span is not None:
+                    span.set_attribute("conclave.refusal", error.code)
         done(outcome)
         self.after()
 
