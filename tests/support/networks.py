@@ -206,17 +206,23 @@ def publisher(host: Host, url: str, room: str, **environ: str) -> Iterator[None]
 
 
 @contextlib.asynccontextmanager
-async def chromium_on(host: Host, *flags: str) -> AsyncIterator[Browser]:
-    """Chromium with fake devices on a host, driven through pipes that know no network."""
+async def chromium_on(
+    host: Host, *flags: str, without: tuple[str, ...] = ()
+) -> AsyncIterator[Browser]:
+    """Chromium with fake devices on a host, driven through pipes that know no network.
+
+    `flags` come to the usual ones, of which those in `without` are left out.
+    """
     from tests.interop.conftest import CHROMIUM_FLAGS
 
+    usual = [flag for flag in CHROMIUM_FLAGS if flag not in without]
     with tempfile.TemporaryDirectory() as folder:
         wrapper = Path(folder) / "chromium"
         wrapper.write_text(f'#!/bin/sh\nexec ip netns exec {host.name} /usr/bin/chromium "$@"\n')
         wrapper.chmod(0o755)
         async with async_playwright() as playwright:
             browser = await playwright.chromium.launch(
-                executable_path=wrapper, args=[*CHROMIUM_FLAGS, *flags], headless=True
+                executable_path=wrapper, args=[*usual, *flags], headless=True
             )
             yield browser
             await browser.close()
