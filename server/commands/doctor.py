@@ -54,8 +54,9 @@ def examine_problems(problems: Sequence[Problem], terminal: Terminal) -> int:
 def conclude(findings: Sequence[Finding], terminal: Terminal) -> int:
     """Sums up; returns the exit code."""
     faults = [finding for finding in findings if finding.verdict == "fault"]
-    summary = f"{len(faults)} faults" if faults else "calls work here"
-    terminal.say(summary, summary=summary, faults=len(faults))
+    count = len(faults)
+    summary = f"{count} fault{'s' * (count > 1)}" if faults else "calls work here"
+    terminal.say(summary, summary=summary, faults=count)
     return Exit.FAULTS_FOUND if faults else Exit.OK
 
 

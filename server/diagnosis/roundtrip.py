@@ -31,9 +31,9 @@ HTTP_SECONDS: Final = 2.0  # for a TCP connection that tells a wrong address fro
 FRAMES_WANTED: Final = 10
 JOIN_REMEDY = "Look at the server's log for the refusal; check the key, the secret and the clock."
 BLOCKED_REMEDY = (
-    "Let UDP to {ports} through every firewall and security group on the way, to and from; "
-    "for people whose own network blocks UDP, set up TURN."
+    "Let UDP to {ports} through every firewall and security group on the way, to and from."
 )
+TURN_REMEDY = " For people whose own network blocks UDP, set up TURN."
 ANNOUNCED_REMEDY = (
     "Map the bound address in media.announced to the one that clients reach ({reached} answers HTTP); "
     "if it is right, a firewall drops everything on the way to it."
@@ -103,10 +103,10 @@ async def _judge_paths(
 ) -> Finding:
     answered = [str(target) for target, outcome in outcomes.items() if outcome == "answered"]
     others = [
-        f"{target} {outcome}" for target, outcome in outcomes.items() if outcome != "answered"
+        f"{target} ({outcome})" for target, outcome in outcomes.items() if outcome != "answered"
     ]
     if answered:
-        rest = f" (others: {', '.join(others)})" if others else ""
+        rest = f"; not by {', '.join(others)}" if others else ""
         return ok("media_path", f"connectivity checks are answered by {', '.join(answered)}{rest}")
     listed = ", ".join(others) or "none announced"
     reached = await _http_addresses(situation.url)
@@ -114,11 +114,11 @@ async def _judge_paths(
     if situation.local or await _any_is_there(addresses, reached, situation.url):
         ports = ", ".join(str(target) for target in outcomes)
         message = f"the server is there, but its media ports do not answer: {listed}"
+        remedy = BLOCKED_REMEDY.format(ports=ports)
         if relays_work:
             message += "; media goes through TURN"
-        remedy = BLOCKED_REMEDY.format(ports=ports)
-        report = warning if relays_work else fault
-        return report("media_path", "udp_blocked", message, remedy)
+            return warning("media_path", "udp_blocked", message, remedy)
+        return fault("media_path", "udp_blocked", message, remedy + TURN_REMEDY)
     there = ", ".join(reached)
     message = f"HTTP answers at {there}, but for media clients are told {listed}"
     remedy = ANNOUNCED_REMEDY.format(reached=there)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.coturn import (
+    SAFE,
     TURN_SECRET,
     Addresses,
     Certificate,
@@ -145,7 +146,7 @@ def test_a_blocked_udp_port(place: Place, url: str) -> None:
     finally:
         place.server.must(f"iptables -D {rule}")
     fault = direct.fault("udp_blocked")
-    assert f"{SERVER}:{MEDIA_PORT + 10} silent" in fault["message"]
+    assert f"{SERVER}:{MEDIA_PORT + 10} (silent)" in fault["message"]
     assert f"Let UDP to {SERVER}:{MEDIA_PORT + 10} through" in fault["remedy"]
     assert "set up TURN" in fault["remedy"]
     assert (relayed.exit_code, list(relayed.findings)) == (0, ["udp_blocked"])
@@ -245,6 +246,33 @@ def test_a_wrong_turn_secret(place: Place) -> None:
     assert "static-auth-secret" in fault["remedy"]
 
 
+def test_a_turn_server_that_works_but_not_as_it_should(place: Place, tmp_path: Path) -> None:
+    """Four ways at once: untrusted TLS, a peer that it denies, an open relay, a firewall behind it."""
+    media = f"{INSIDE}.3"
+    text = "\n".join(
+        line for line in SAFE.read_text().splitlines() if not line.startswith("denied-peer-ip")
+    )
+    text = text.replace("port=3478", "port=3488").replace("port=5349", "port=5359")
+    addresses = Addresses(ROUTER, f"{INSIDE}.1", media)
+    lax = start_coturn(
+        place.router, tmp_path, addresses, place.certificate, text=text, ports=(3488, 5359)
+    )
+    urls = [f"turns:{ROUTER}:5349", f"turn:{ROUTER}:3478", f"turn:{ROUTER}:3488"]
+    turn = f'[turn]\nurls = {json.dumps(urls)}\nsecret = "{TURN_SECRET}"\n'
+    place.server.ip(f"address add {media}/32 dev lo")
+    place.server.must(f"iptables -A INPUT -s {INSIDE}.1 -d {media} -p udp -j DROP")
+    path = place.config(turn, port=7975, addresses=(media,))
+    report = doctor(place.server, "--config", path)
+    lax.terminate()
+    lax.wait()
+    assert "clients trust" in report.fault("turn_certificate")["remedy"]
+    assert f"allowed-peer-ip={media}" in report.fault("turn_peer_denied")["remedy"]
+    assert (
+        f"Let UDP from the TURN server ({INSIDE}.1)" in report.fault("turn_path_blocked")["remedy"]
+    )
+    assert "denied-peer-ip" in report.findings["turn_open_relay"]["remedy"]
+
+
 def test_a_port_in_use(place: Place, url: str) -> None:
     assert url.endswith(":7880")
     fault = doctor(place.server, "--config", place.config()).fault("port_in_use")
@@ -279,5 +307,5 @@ def test_people_read_the_code_and_the_remedy_below_it(place: Place) -> None:
     lines = result.stdout.splitlines()
     assert lines[0].startswith("✗ weak_secret: line 1: keys.testkey:")
     assert lines[1].strip() == "Make one with: openssl rand -base64 48"
-    assert lines[2] == "1 faults"
+    assert lines[2] == "1 fault"
     assert "hunter2" not in result.stdout

@@ -93,9 +93,15 @@ def make_certificate(folder: Path, *names: str, expired: bool = False) -> Certif
 
 
 def start_coturn(
-    host: Host, folder: Path, addresses: Addresses, certificate: Certificate, text: str = ""
+    host: Host,
+    folder: Path,
+    addresses: Addresses,
+    certificate: Certificate,
+    *,
+    text: str = "",
+    ports: tuple[int, int] = (3478, 5349),
 ) -> subprocess.Popen[str]:
-    """Starts coturn with the safe configuration (or `text`) and waits until it listens."""
+    """Starts coturn with the safe configuration (or `text`); waits until it listens on `ports`, plain and TLS."""
     text = text or SAFE.read_text()
     for given, used in {
         "<TURN_ADDRESS>": addresses.listening,
@@ -115,15 +121,15 @@ def start_coturn(
             stderr=log,
             text=True,
         )
-    while not _listens(host):
+    while not _listens(host, *ports):
         assert process.poll() is None, (folder / "coturn.log").read_text()
     return process
 
 
-def _listens(host: Host) -> bool:
+def _listens(host: Host, plain: int, encrypted: int) -> bool:
     return all(
         host.run("ss", "-Hln", flag, f"sport = :{port}").stdout
-        for flag, port in (("-u", 3478), ("-t", 3478), ("-t", 5349))
+        for flag, port in (("-u", plain), ("-t", plain), ("-t", encrypted))
     )
 
 
