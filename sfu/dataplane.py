@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
 
 from common.ids import LegId, TrackId, TransportId
@@ -77,6 +77,7 @@ class RemoteSpec:
     fingerprints: tuple[tuple[str, bytes], ...]  # (hash name in lower case, digest)
     dtls_client: bool  # our role
     sctp: tuple[int, int] | None  # (peer's port, its largest message in bytes)
+    pwd: str = field(default="", repr=False)  # empty: its addresses are learnt from its checks alone
 
 
 class ChannelSpec(NamedTuple):

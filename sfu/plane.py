@@ -120,6 +120,7 @@ class Plane:
             fingerprints=remote.fingerprints,
             dtls_client=remote.dtls_client,
             sctp=remote.sctp,
+            pwd=remote.pwd,
         )
 
     def restart_ice(self, transport: TransportId, *, ufrag: str, pwd: str) -> None:

@@ -98,6 +98,7 @@ fn begin(fault: Fault, transports: u32) -> Associations {
         let digest = sha256(b"certificate").to_vec();
         let remote = RemoteParameters {
             ufrag: String::new(),
+            pwd: String::new(),
             fingerprints: vec![Fingerprint { algorithm: "sha-256".into(), digest }],
             role: DtlsRole::Client,
             sctp: None,

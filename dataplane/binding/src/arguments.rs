@@ -36,14 +36,14 @@ pub fn credentials(ufrag: String, pwd: String) -> Result<IceCredentials, Binding
 
 /// The peer's description.
 pub fn remote(
-    ufrag: String,
+    (ufrag, pwd): (String, String),
     fingerprints: Vec<(String, Vec<u8>)>,
     dtls_client: bool,
     sctp: Option<(u16, u32)>,
 ) -> Result<RemoteParameters, BindingError> {
     let fingerprints = fingerprints.into_iter().map(fingerprint).collect::<Result<_, _>>()?;
     let role = if dtls_client { DtlsRole::Client } else { DtlsRole::Server };
-    Ok(RemoteParameters { ufrag, fingerprints, role, sctp })
+    Ok(RemoteParameters { ufrag, pwd, fingerprints, role, sctp })
 }
 
 fn fingerprint((algorithm, digest): (String, Vec<u8>)) -> Result<Fingerprint, BindingError> {

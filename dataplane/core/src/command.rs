@@ -36,6 +36,8 @@ pub enum DtlsRole {
 pub struct RemoteParameters {
     /// Peer's ufrag: the second half of USERNAME in its checks.
     pub ufrag: String,
+    /// Peer's password, to ask it where it is; empty: its addresses are learnt from its checks alone.
+    pub pwd: String,
     /// Accepted certificates; none means nothing can be accepted.
     pub fingerprints: Vec<Fingerprint>,
     /// Our DTLS role.

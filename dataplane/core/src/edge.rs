@@ -17,7 +17,8 @@
 //! | 7 | SRTP: keys there? | `hold` | held back for a moment, then `srtp_before_keys` |
 //! | 8 | SRTP: window, SSRC limits, tag | [`crate::srtp`] | `srtp_*`, `srtcp_*`, `ssrc_*` |
 //!
-//! Only line 4 makes an address validated, and only lines 4 and 8 touch liveness, selection or windows.
+//! Only line 4 makes an address validated, and only lines 4 and 8 touch liveness, selection or windows. A peer
+//! whose media fail at line 2 may have moved: `whereabouts` asks there, and line 4 judges the answer.
 //! On the way out: open, consent fresh, address selected, keys there, index unused; else a reason.
 
 mod addresses;
@@ -26,6 +27,7 @@ mod connectivity;
 mod gatekeeper;
 mod hold;
 mod transport;
+mod whereabouts;
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -35,7 +37,7 @@ use crate::command::{IceCredentials, RemoteParameters};
 use crate::demux::{self, Class};
 use crate::drop::{DropCounters, DropReason};
 use crate::event::{CloseReason, Event, SrtpProfile};
-use crate::hash::Keyed;
+use crate::hash::{split, Keyed};
 use crate::idmap::IdMap;
 use crate::ids::TransportId;
 use crate::stats::TransportStats;
@@ -48,6 +50,7 @@ use addresses::{Addresses, Seat};
 use clock::Timers;
 use gatekeeper::Gatekeeper;
 use transport::{Media, Transport};
+use whereabouts::Whereabouts;
 
 /// Consent time-outs that may be configured (RFC 7675 says 30 s).
 const CONSENT: std::ops::RangeInclusive<Duration> =
@@ -108,6 +111,13 @@ pub enum EdgeEvent {
     Event(Event),
     /// To the associations thread.
     Association(ToAssociation),
+    /// Send this Binding request: a peer may have moved there.
+    Question {
+        /// Where to.
+        path: Path,
+        /// The request.
+        bytes: Vec<u8>,
+    },
     /// A closed transport's time for a restart is over; the edge has forgotten it.
     Released(TransportId),
 }
@@ -119,6 +129,8 @@ pub enum Received<'a> {
     Dropped(DropReason),
     /// Kept until the keys come; see [`Edge::take_held`].
     Held,
+    /// A moved peer answered; it is sent to from now on.
+    Answered,
     /// Send this answer, written over the request and never longer than it.
     Reply {
         /// Where to.
@@ -163,6 +175,7 @@ pub struct Edge {
     addresses: Addresses,
     gatekeeper: Gatekeeper,
     timers: Timers,
+    whereabouts: Whereabouts,
     events: VecDeque<EdgeEvent>,
     drops: DropCounters,
 }
@@ -182,6 +195,7 @@ impl Edge {
             addresses: Addresses::new(keyed),
             gatekeeper: Gatekeeper::new(Keyed::new(keyed.secret())),
             timers: Timers::default(),
+            whereabouts: Whereabouts::new(Keyed::new(split(keyed.secret(), 1))),
             events: VecDeque::new(),
             drops: DropCounters::default(),
         }
@@ -221,7 +235,7 @@ impl Edge {
     ) -> Result<(), EdgeError> {
         let slot = self.slot_of(id)?;
         let Some(transport) = &mut self.slots[slot as usize] else { return Err(unknown()) };
-        let removed = transport.ice.set_remote(&remote.ufrag);
+        let removed = transport.ice.set_remote(&remote.ufrag, &remote.pwd);
         self.addresses.remove_all(removed.map_err(|_| EdgeError::BadCredentials)?);
         Ok(())
     }
@@ -406,7 +420,11 @@ impl Edge {
         let seat = self.addresses.get(path);
         match (class, seat) {
             (Class::Stun, _) => self.handle_check(now, path, seat, datagram),
-            (_, None) => Err(DropReason::UnvalidatedAddress),
+            (Class::Dtls, None) => Err(DropReason::UnvalidatedAddress),
+            (Class::Rtp | Class::Rtcp, None) => {
+                self.suspect(now, path, class, datagram);
+                Err(DropReason::UnvalidatedAddress)
+            }
             (Class::Dtls, Some(seat)) => {
                 let transport = self.seated(seat)?;
                 transport.gate(now)?;
@@ -445,16 +463,6 @@ impl Edge {
             Class::Rtcp => Received::Rtcp { transport: id, packet },
             _ => Received::Rtp { transport: id, packet, duplicate },
         })
-    }
-
-    fn tell_moved(&mut self, transport: TransportId, path: Path) {
-        self.events.push_back(EdgeEvent::Event(Event::TransportMoved { transport }));
-        self.tell_selected(transport, path);
-    }
-
-    fn tell_selected(&mut self, transport: TransportId, path: Path) {
-        let selected = ToAssociation::Selected { transport, path };
-        self.events.push_back(EdgeEvent::Association(selected));
     }
 
     fn seated(&mut self, seat: Seat) -> Result<&mut Transport, DropReason> {

@@ -1,7 +1,7 @@
 //! The ICE-lite agent of one transport (RFC 8445 section 2.5, RFC 8489, RFC 7675).
 //!
 //! In: connectivity checks of the peer. Out: whether to believe them, and which of the validated addresses
-//! to send to. It never sends a check of its own and writes no answer; `edge` does that.
+//! to send to. It writes neither answers nor the one check of ours; `edge` does that.
 //!
 //! A check is judged in this order, and the first failing line decides:
 //!
@@ -91,6 +91,8 @@ struct Local {
 #[derive(Debug, Default)]
 struct Remote {
     current: Option<Box<[u8]>>,
+    /// Signs what is asked of the peer; none if its password was not told.
+    key: Option<hmac::Key>,
     /// Still accepted while both sides switch to new credentials.
     former: Option<Box<[u8]>>,
     /// Not told yet: any is accepted, and its addresses are dropped if they turn out to be another's.
@@ -170,11 +172,13 @@ impl Ice {
     }
 
     /// The peer's ufrag is known, or changed. Returns the addresses that were validated under another one.
-    pub fn set_remote(&mut self, ufrag: &str) -> Result<Vec<Path>, BadCredentials> {
+    pub fn set_remote(&mut self, ufrag: &str, pwd: &str) -> Result<Vec<Path>, BadCredentials> {
         if !UFRAG_LEN.contains(&ufrag.len()) {
             return Err(BadCredentials);
         }
         let ufrag: Box<[u8]> = ufrag.as_bytes().into();
+        let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, pwd.as_bytes());
+        self.remote.key = (!pwd.is_empty()).then_some(key);
         self.remote.open = false;
         if self.remote.current.as_ref() != Some(&ufrag) {
             self.remote.former = self.remote.current.replace(ufrag);
@@ -298,6 +302,28 @@ impl Ice {
     /// changes: the selected one has been silent while this one delivers.
     pub fn heard(&mut self, now: Time, place: u8) -> Option<Path> {
         self.tuples.heard(now, place)
+    }
+
+    /// The peer answered from `path`: it moved there. None while no address is selected.
+    pub fn moved(&mut self, now: Time, path: Path) -> Option<Accepted> {
+        let mut accepted = Accepted { selected: Some(path), ..Accepted::default() };
+        accepted.crowded = self.tuples.make_room(now, path, &mut accepted.removed);
+        accepted.place = self.tuples.moved(now, path)?;
+        self.last_check = Some(now);
+        Some(accepted)
+    }
+
+    /// Signs what is asked of the peer.
+    pub fn remote_key(&self) -> Option<&hmac::Key> {
+        self.remote.key.as_ref()
+    }
+
+    /// USERNAME of what is asked of the peer: its ufrag, then ours as it knows it.
+    pub fn username_there(&self) -> Option<Vec<u8>> {
+        let previous = self.previous.as_ref().filter(|_| !self.current_used);
+        let ours = &previous.unwrap_or(&self.current).ufrag;
+        let theirs = self.remote.current.as_ref()?;
+        Some([&**theirs, &b":"[..], &**ours].concat())
     }
 
     /// The address to send to.

@@ -108,7 +108,7 @@ impl Lane {
     ) {
         self.received.add(datagram.len());
         match self.edge.handle_datagram(now, path, datagram) {
-            Received::Dropped(_) | Received::Held => {}
+            Received::Dropped(_) | Received::Held | Received::Answered => {}
             Received::Reply { path, bytes } => self.reply(path, bytes),
             Received::Dtls { transport, data } => {
                 let data = data.to_vec();

@@ -205,6 +205,7 @@ impl Wave<'_> {
         let (transport, peer) = (client.id, client.server);
         let remote = RemoteParameters {
             ufrag: String::new(),
+            pwd: String::new(),
             fingerprints: vec![self.server.clone()],
             role: DtlsRole::Client,
             sctp: None,

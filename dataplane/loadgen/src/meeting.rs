@@ -157,6 +157,7 @@ fn invite(
     plane.add_transport(transport, lane, Client::server_credentials(transport))?;
     let remote = RemoteParameters {
         ufrag: Client::ufrag(transport),
+        pwd: String::new(),
         fingerprints: vec![crowd.fingerprint()],
         role: DtlsRole::Server,
         sctp: None,

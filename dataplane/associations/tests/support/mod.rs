@@ -178,6 +178,7 @@ pub fn path() -> Path {
 pub fn remote(peer: &Identity, role: DtlsRole) -> RemoteParameters {
     RemoteParameters {
         ufrag: "peer".into(),
+        pwd: String::new(),
         fingerprints: vec![peer.fingerprint()],
         role,
         sctp: Some((5_000, 262_144)),

@@ -10,7 +10,7 @@ use aws_lc_rs::hmac;
 use super::addresses::Seat;
 use super::transport::Life;
 use super::{Edge, EdgeEvent, Received};
-use crate::association::Path;
+use crate::association::{Path, ToAssociation};
 use crate::drop::DropReason;
 use crate::event::Event;
 use crate::ice::{self, Accepted, Generation, Ice, Refusal};
@@ -38,6 +38,9 @@ impl Edge {
             return Err(DropReason::StunRate);
         }
         let message = Message::parse(datagram).ok_or(DropReason::StunBadFingerprint)?;
+        if message.kind == stun::BINDING_SUCCESS {
+            return self.handle_answer(now, path, &message, datagram);
+        }
         match self.judge(now, seat, &message, datagram) {
             Ok((slot, generation)) => {
                 self.accept(now, path, (slot, generation), (&message, datagram))?;
@@ -136,9 +139,7 @@ impl Edge {
     }
 
     fn tell(&mut self, transport: TransportId, before: Life, accepted: &Accepted) {
-        if before != Life::Open {
-            self.events.push_back(EdgeEvent::Event(Event::TransportAlive { transport }));
-        }
+        self.tell_alive(transport, before);
         match accepted.selected {
             Some(path) if accepted.first => {
                 let event = Event::TransportValidated { transport };
@@ -149,6 +150,22 @@ impl Edge {
             Some(path) => self.tell_moved(transport, path),
             None => {}
         }
+    }
+
+    pub(super) fn tell_alive(&mut self, transport: TransportId, before: Life) {
+        if before != Life::Open {
+            self.events.push_back(EdgeEvent::Event(Event::TransportAlive { transport }));
+        }
+    }
+
+    pub(super) fn tell_moved(&mut self, transport: TransportId, path: Path) {
+        self.events.push_back(EdgeEvent::Event(Event::TransportMoved { transport }));
+        self.tell_selected(transport, path);
+    }
+
+    pub(super) fn tell_selected(&mut self, transport: TransportId, path: Path) {
+        let selected = ToAssociation::Selected { transport, path };
+        self.events.push_back(EdgeEvent::Association(selected));
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use aws_lc_rs::digest;
 
 use super::hold::Hold;
+use super::whereabouts::Asked;
 use super::EdgeError;
 use crate::association::{MasterKey, Path};
 use crate::command::IceCredentials;
@@ -67,6 +68,8 @@ pub(super) struct Transport {
     pub armed: Option<Time>,
     pub received: Flow,
     pub sent: Flow,
+    /// Where it was asked whether it is there.
+    pub asked: Option<Asked>,
     consent: Duration,
     keys: Option<Box<Keys>>,
 }
@@ -95,6 +98,7 @@ impl Transport {
             armed: None,
             received: Flow::default(),
             sent: Flow::default(),
+            asked: None,
             consent,
             keys: None,
         })
@@ -190,6 +194,25 @@ impl Transport {
         let len = seal(&mut keys.outbound)?;
         self.sent.add(len);
         Ok((path, len))
+    }
+
+    /// The selected address, if it was silent for `quiet` while the transport is otherwise well.
+    pub fn selected_since(&self, now: Time, quiet: Duration) -> Option<Path> {
+        self.gate(now).ok()?;
+        let path = self.ice.selected()?;
+        self.ice.last_heard(path).filter(|&heard| now.since(heard) >= quiet).map(|_| path)
+    }
+
+    /// Whether media of this sender were authentic before.
+    pub fn knows_sender(&self, class: Class, datagram: &[u8]) -> bool {
+        self.keys.as_ref().is_some_and(|keys| keys.inbound.knows(class == Class::Rtcp, datagram))
+    }
+
+    /// Whether a media datagram is authentic and new. Destroys it and changes nothing else.
+    pub fn recognises(&self, class: Class, datagram: &mut [u8]) -> bool {
+        self.keys
+            .as_ref()
+            .is_some_and(|keys| keys.inbound.recognises(class == Class::Rtcp, datagram))
     }
 
     pub fn pin_ssrc(&mut self, ssrc: u32) -> bool {

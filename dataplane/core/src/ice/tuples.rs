@@ -112,6 +112,16 @@ impl Tuples {
         place
     }
 
+    /// Selects `path`, to which the peer moved from the selected address. There is room for it.
+    pub fn moved(&mut self, now: Time, path: Path) -> Option<u8> {
+        let selected = self.selected.and_then(|place| self.get(place)).copied()?;
+        let place = self.find(path).unwrap_or_else(|| self.free_place());
+        let tuple = Tuple { path, checked_at: now, heard_at: now, ..selected };
+        self.places[usize::from(place)] = Some(tuple);
+        self.selected = Some(place);
+        Some(place)
+    }
+
     /// Records authenticated media from `place`; the new selection, if rule 4 applies.
     pub fn heard(&mut self, now: Time, place: u8) -> Option<Path> {
         let tuple = self.places.get_mut(usize::from(place))?.as_mut()?;

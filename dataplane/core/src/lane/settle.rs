@@ -67,6 +67,7 @@ impl Lane {
                 }
                 self.outputs.events.push(event);
             }
+            EdgeEvent::Question { path, bytes } => self.reply(path, &bytes),
             EdgeEvent::Association(message) => self.outputs.associations.push(message),
             EdgeEvent::Released(transport) => self.remove_media(now, transport, relays),
         }

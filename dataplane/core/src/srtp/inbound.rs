@@ -131,6 +131,42 @@ impl Inbound {
         Ok(len)
     }
 
+    /// Whether a packet names an SSRC of which authentic packets came.
+    pub fn knows(&self, rtcp: bool, packet: &[u8]) -> bool {
+        let known = if rtcp {
+            self.suite.rtcp_word(packet).map(|_| self.rtcp.find(rtcp_ssrc(packet)))
+        } else {
+            rtp_header_len(packet).map(|_| self.rtp.find(rtp_ssrc(packet)))
+        };
+        matches!(known, Some(Known::Active(_)))
+    }
+
+    /// Whether a packet of a known SSRC is authentic and was not here before. Its bytes are lost, and nothing
+    /// else changes: it may come again.
+    pub fn recognises(&self, rtcp: bool, packet: &mut [u8]) -> bool {
+        let opened = if rtcp { self.peek_rtcp(packet) } else { self.peek_rtp(packet) };
+        opened.is_some()
+    }
+
+    fn peek_rtp(&self, packet: &mut [u8]) -> Option<usize> {
+        let header = rtp_header_len(packet)?;
+        if packet.len() < header + self.suite.rtp_overhead() {
+            return None;
+        }
+        let Known::Active(place) = self.rtp.find(rtp_ssrc(packet)) else { return None };
+        let window = self.rtp.window(place);
+        let index = rtp_index(window.newest(), rtp_seq(packet)).ok()?;
+        let fresh = window.check(index) == Verdict::Fresh;
+        fresh.then(|| self.suite.open_rtp(index, header, packet)).flatten()
+    }
+
+    fn peek_rtcp(&self, packet: &mut [u8]) -> Option<usize> {
+        let (true, index) = self.suite.rtcp_word(packet)? else { return None };
+        let Known::Active(place) = self.rtcp.find(rtcp_ssrc(packet)) else { return None };
+        let fresh = self.rtcp.window(place).check(index.into()) == Verdict::Fresh;
+        fresh.then(|| self.suite.open_rtcp(index, packet)).flatten()
+    }
+
     /// Keeps the replay window of an SSRC that is forwarded, whatever other SSRCs come; `false` if it is
     /// not known.
     pub fn pin(&mut self, ssrc: u32) -> bool {

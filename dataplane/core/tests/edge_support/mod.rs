@@ -28,6 +28,7 @@ pub const THEIRS: &str = "peer";
 pub enum Got {
     Dropped(DropReason),
     Held,
+    Answered,
     Reply(Vec<u8>),
     Dtls(Vec<u8>),
     Rtp(Vec<u8>),
@@ -52,6 +53,7 @@ pub fn credentials(name: &str) -> IceCredentials {
 pub fn remote(ufrag: &str) -> RemoteParameters {
     RemoteParameters {
         ufrag: ufrag.into(),
+        pwd: credentials(ufrag).pwd,
         fingerprints: Vec::new(),
         role: DtlsRole::Server,
         sctp: None,
@@ -253,6 +255,7 @@ impl Rig {
         match self.edge.handle_datagram(at(ms), path, &mut buf) {
             Received::Dropped(reason) => Got::Dropped(reason),
             Received::Held => Got::Held,
+            Received::Answered => Got::Answered,
             Received::Reply { path: to, bytes } => {
                 assert_eq!(to, path);
                 assert!(bytes.len() <= datagram.len());
