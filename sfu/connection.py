@@ -112,7 +112,8 @@ class Connection:
         self._remote = remote
         fingerprints = tuple((one.algorithm, one.digest) for one in remote.fingerprints)
         self._context.plane.set_remote(
-            self.transport, RemoteSpec(remote.ufrag, fingerprints, self._client, remote.sctp, remote.pwd)
+            self.transport,
+            RemoteSpec(remote.ufrag, fingerprints, self._client, remote.sctp, remote.pwd),
         )
 
     def apply_credentials(self, ufrag: str, pwd: str) -> bool:

@@ -77,7 +77,9 @@ class RemoteSpec:
     fingerprints: tuple[tuple[str, bytes], ...]  # (hash name in lower case, digest)
     dtls_client: bool  # our role
     sctp: tuple[int, int] | None  # (peer's port, its largest message in bytes)
-    pwd: str = field(default="", repr=False)  # empty: its addresses are learnt from its checks alone
+    pwd: str = field(
+        default="", repr=False
+    )  # empty: its addresses are learnt from its checks alone
 
 
 class ChannelSpec(NamedTuple):
