@@ -41,6 +41,12 @@ token_app = App(name="token", help="Access tokens.")
 app.command(token_app)
 audit_app = App(name="audit", help="The audit log of this machine.")
 app.command(audit_app)
+for each, text in {  # loaded when used
+    "tail": "Show the last entries of the audit log, and the coming ones.",
+    "show": "Show one entry, and whether its proof holds.",
+    "export": "Write entries to a file: JSON lines that prove themselves, OCSF or CEF.",
+}.items():
+    audit_app.command(f"server.commands.audit_read:{each}", help=text)
 
 Role = Literal["auditor", "privacy_officer"]
 Json = Annotated[bool, Parameter("--json", negative="", help="Speak JSON lines, for machines.")]

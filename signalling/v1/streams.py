@@ -19,6 +19,7 @@ from common.errors import RemoteError
 from compliance.envelope import decode
 from compliance.exports import Format, cef, checkpoint_line, json_line, ocsf, range_line
 from compliance.questions import MAX_PAGE, Filter, Found, Question
+from crypto.tokens import LEEWAY
 from signalling.v1.ports import Log
 
 MAX_EXPORTS: Final = 4  # at a time; each keeps the log's reader busy
@@ -119,7 +120,7 @@ class Followers:
         self, meant: Filter, start: int, expires_at: float, headers: Mapping[str, str]
     ) -> Response:
         """The response; its end frees the place."""
-        end = min(expires_at, self._clock.wall() + FOLLOW_LIFE)
+        end = min(expires_at + LEEWAY, self._clock.wall() + FOLLOW_LIFE)
         return _Held(self._lines(meant, start, end), self.leave, headers, JSON_LINES)
 
     async def _lines(self, meant: Filter, start: int, end: float) -> AsyncIterator[str]:

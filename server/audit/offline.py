@@ -1,0 +1,88 @@
+"""A stopped server's audit log, read from its folder for the command line.
+
+In: the data folder, a filter. Out: entries, receipts, exports. Must not: read the log of a running server, for
+there reading goes on record; or change anything.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, Self
+
+from common.errors import LocalError, RemoteError
+from compliance.envelope import decode
+from compliance.exports import Format, cef, checkpoint_line, json_line, ocsf, range_line
+from compliance.published import PublishedLog
+from compliance.questions import Filter
+from crypto.proofs import InclusionReceipt
+from server.audit.remote import Shown
+
+
+class OfflineLog:
+    """The log in a folder that nobody works in."""
+
+    def __init__(self, data: Path) -> None:
+        """Raises LocalError: log_missing, store_in_use."""
+        folder = data / "audit" / "log"
+        try:
+            self._lock = os.open(folder / "lock", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise LocalError("log_missing", f"there is no audit log below {data}") from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._lock)
+            raise LocalError(
+                "store_in_use",
+                "the server runs: ask it with --url and a token, so that it is on record who reads",
+            ) from error
+        self._log = PublishedLog(folder)
+        self._note = self._log.note()
+        self._size = self._log.size_of(self._note)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._lock)
+
+    def latest(self, wanted: Filter, count: int) -> list[Shown]:
+        """The last entries that fit, oldest first. Raises RemoteError `log_unreadable`."""
+        last = deque(self._fitting(wanted), maxlen=count)
+        return [Shown(index, json.loads(entry)) for index, entry in last]
+
+    def entry(self, index: int) -> tuple[bytes, str, str]:
+        """The bytes of an entry, its receipt, and the key beside the log. Raises RemoteError."""
+        entry = self._log.entry(index, self._size)
+        path = self._log.path(index, self._size)
+        return entry, InclusionReceipt(index, path, self._note).encode(), self._log.key()
+
+    def export(self, wanted: Filter, form: Format, out: BinaryIO) -> None:
+        """Writes what fits. Raises RemoteError: log_unreadable, entry_malformed."""
+        whole = wanted.is_empty and self._size > 0
+        for index, entry in self._fitting(wanted):
+            out.write(self._line(index, entry, form, prove=not whole).encode() + b"\n")
+        if form is Format.JSON_LINES:
+            last = (
+                range_line(self._note, 0, self._size, []) if whole else checkpoint_line(self._note)
+            )
+            out.write(last.encode() + b"\n")
+
+    def _line(self, index: int, entry: bytes, form: Format, *, prove: bool) -> str:
+        if form is Format.JSON_LINES:
+            return json_line(index, entry, self._log.path(index, self._size) if prove else None)
+        record = decode(entry)
+        return ocsf(index, record) if form is Format.OCSF else cef(index, record)
+
+    def _fitting(self, wanted: Filter) -> Iterator[tuple[int, bytes]]:
+        try:
+            for index, entry in self._log.entries(0, self._size, self._size):
+                if wanted.matches(entry):
+                    yield index, entry
+        except OSError as error:
+            raise RemoteError("log_unreadable", "the log cannot be read") from error
