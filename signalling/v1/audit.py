@@ -226,8 +226,9 @@ class AuditApi:
         """When the log begins, in microseconds; people have other names each month."""
         if not self._began:
             answer = await self._reading.log.ask(Question(start=0, limit=1))
-            if answer.found:
-                self._began = decode(answer.found[0].entry).time
+            if not answer.found:
+                return int(self._reading.clock.wall() * 1_000_000)
+            self._began = decode(answer.found[0].entry).time
         return self._began
 
     def _sid_of(self, room: str) -> str:
