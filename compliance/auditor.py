@@ -29,6 +29,7 @@ from compliance.trail import (
     Receipt,
     Reconnect,
     Send,
+    SetAside,
     Settled,
     Store,
     Trail,
@@ -80,6 +81,7 @@ class Auditor:
         self._timer_at = math.inf
         self._link: asyncio.Task[None] | None = None
         self._idle = asyncio.Event()
+        self._mended = False  # what the log refused on this connection is out of the way
         self.counts: Counter[str] = Counter()  # recorded, spooled, and refusals by code
 
     @property
@@ -175,7 +177,7 @@ class Auditor:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Until the connection ends; whether anything was confirmed on it."""
-        confirmed = False
+        confirmed = self._mended = False
         frames = FrameReader()
         writer.write(hello().encode())
         self._writer = writer
@@ -186,7 +188,7 @@ class Auditor:
                 self._handle(frame)
                 confirmed = confirmed or frame.type is FrameType.ACKED
             self._carry_out()
-        return confirmed
+        return confirmed or self._mended
 
     def _handle(self, frame: Frame) -> None:
         if frame.type is FrameType.ACKED:
@@ -195,7 +197,8 @@ class Auditor:
         elif frame.type is FrameType.REFUSED:
             code = frame.body.decode("ascii", "replace")
             self.counts[f"log_{code}"] += 1
-            log.warning("the audit log refuses entries: %s", code)
+            log.error("the audit log does not take an entry: %s", code)
+            self._mended = self._trail.handle_refused(code)
         elif frame.type is FrameType.PROOF and self._proofs:
             future = self._proofs.popleft()
             if not future.done():
@@ -271,13 +274,15 @@ class Auditor:
 
     # -- the spool ----------------------------------------------------------------------------------
 
-    def _spawn(self, effect: Store | Load | Discard) -> None:
+    def _spawn(self, effect: Store | Load | SetAside | Discard) -> None:
         """Jobs reach the one thread in the order in which they were spawned."""
         if isinstance(effect, Store):
             task = asyncio.create_task(self._store(list(effect.entries)))
         elif isinstance(effect, Load):
             job = self._load(effect.skip, effect.limit, self._trail.generation)
             task = asyncio.create_task(job)
+        elif isinstance(effect, SetAside):
+            task = asyncio.create_task(self._set_aside())
         else:
             task = asyncio.create_task(self._discard(effect.count))
         self._jobs.add(task)
@@ -302,6 +307,17 @@ class Auditor:
             entries = []
         self._trail.handle_loaded(entries, generation, now=self._clock.now())
         self._carry_out()
+
+    async def _set_aside(self) -> None:
+        try:
+            kept = await self._on_disk(lambda: self._open_spool().set_aside())
+        except (
+            OSError,
+            ValueError,
+        ) as error:  # it is sent again after a restart, and refused again
+            log.error("an entry that the log refuses stays in the spool: %s", _name(error))
+            return
+        self.counts["set_aside" if kept else "lost"] += 1
 
     async def _discard(self, count: int) -> None:
         try:

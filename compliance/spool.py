@@ -18,6 +18,10 @@ from compliance.files import File, Files
 
 SEGMENT_SIZE: Final = 1024 * 1024  # bytes after which a new file begins; emptied ones are removed
 DEFAULT_MAX_SIZE: Final = 256 * 1024 * 1024  # bytes: half a million events
+SET_ASIDE: Final = "refused"  # entries that the log did not take, as in a segment
+MAX_SET_ASIDE: Final = (
+    16 * 1024 * 1024
+)  # bytes: many thousand; whoever looks has seen enough by then
 _HEAD: Final = struct.Struct("!II")  # length, CRC-32
 _SUFFIX: Final = ".spool"
 
@@ -105,6 +109,25 @@ class Spool:
                 self._file = None
             self._segments.pop(0)
             self._files.remove(segment.path)
+
+    def set_aside(self) -> bool:
+        """Moves the oldest entry to a file for people to look at; whether there was room. Raises OSError.
+
+        The log does not take it, and everything behind it shall not wait for ever.
+        """
+        (entry,) = self.load(0, 1)
+        file = self._files.open(SET_ASIDE)
+        try:
+            size = len(self._files.read(SET_ASIDE))
+            has_room = size + len(entry) <= MAX_SET_ASIDE
+            if has_room:
+                file.write(_HEAD.pack(len(entry), zlib.crc32(entry)) + entry)
+                file.sync()
+        finally:
+            file.close()
+        self._files.sync_folder("")
+        self.discard(1)
+        return has_room
 
     def close(self) -> None:
         """Gives the descriptor back; the entries stay."""

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
 from common.errors import RemoteError
-from compliance.envelope import Record, Source, encode
+from compliance.envelope import Record, Source, decode, encode
 from compliance.events import ActAbandoned, Actor, Event, Why
 from compliance.words import Role
 
@@ -38,14 +38,19 @@ class FailMode(StrEnum):
 
 
 class AuditError(RemoteError):
-    """The event is not durable, so the act must not take effect: audit_unavailable, audit_timeout."""
+    """The event is not durable, so the act must not happen: audit_unavailable, audit_timeout, audit_refused."""
 
 
 UNAVAILABLE: Final = "audit_unavailable"  # it was not handed over
 TIMEOUT: Final = "audit_timeout"  # it was, but is not confirmed
+REFUSED: Final = "audit_refused"  # the log does not take it, and never will
+GAP: Final = "sequence_gap"  # the log's words for why it does not take an entry:
+MALFORMED: Final = "entry_malformed"
+_FINAL: Final = frozenset({GAP, MALFORMED})  # whoever sends it again hears the same
 _WHY: Final = {
     UNAVAILABLE: "the audit log cannot be reached",
     TIMEOUT: "the audit log did not confirm in time",
+    REFUSED: "the audit log does not take the entry",
 }
 
 
@@ -100,13 +105,18 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
+class SetAside:
+    """Move the oldest entry of the spool out of the way: the log does not take it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Discard:
     """Remove the oldest entries from the spool."""
 
     count: int
 
 
-Effect = Send | Reconnect | Store | Load | Discard | Settled
+Effect = Send | Reconnect | Store | Load | SetAside | Discard | Settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +144,10 @@ class _Handed:
     ticket: int  # 0: nobody waits any more
     sequence: int
     entry: bytes
+    time: int
     since: float
     deadline: float
+    is_substitute: bool = False
 
 
 class Trail:
@@ -162,6 +174,7 @@ class Trail:
         self._generation = 0  # of the connection, so that a late load is recognised
         self._spooling = False  # new events go to the spool
         self._closing = False
+        self._renewals = 0  # of the source, because the log had lost it
         self._storing = 0  # of the window, being stored
         self._disk_retry = -math.inf  # when the spool may be tried again
 
@@ -231,6 +244,25 @@ class Trail:
             self._sent -= 1
             self._settle(handed.ticket, Receipt(handed.sequence, index))
         self._pump(now)
+
+    def handle_refused(self, code: str) -> bool:
+        """The log does not take the oldest entry sent on this connection, which ends with that.
+
+        Whether sending again makes sense at once: what the log will never take is out of the way then.
+        """
+        if code not in _FINAL:
+            return False
+        if self._replayed:
+            self._replayed -= 1
+            self._spooled -= 1
+            self._effects.append(SetAside())
+            return True
+        if not self._sent:
+            return False
+        if code == GAP:
+            self._begin_anew()
+            return True
+        return self._substitute(self._window[0], code)
 
     def handle_loaded(self, entries: list[bytes], generation: int, *, now: float) -> None:
         """The spool was read, or could not be; `generation` is what it was when `Load` was drained."""
@@ -311,9 +343,39 @@ class Trail:
                 where.name, self._sequence, waiting.time, where.pop, where.region, waiting.event
             )
             handed = _Handed(
-                waiting.ticket, self._sequence, encode(record), waiting.since, waiting.deadline
+                waiting.ticket,
+                self._sequence,
+                encode(record),
+                waiting.time,
+                waiting.since,
+                waiting.deadline,
             )
             self._window.append(handed)
+
+    def _substitute(self, handed: _Handed, code: str) -> bool:
+        """The act of an entry that the log will never take is refused; its number goes to one that says so."""
+        if handed.is_substitute:
+            return False  # the log takes nothing of ours: acts are refused when their time is over
+        self._settle(handed.ticket, None, REFUSED)
+        handed.ticket = 0
+        handed.is_substitute = True
+        event = ActAbandoned(
+            actor=Actor(Role.SYSTEM), sequence=handed.sequence, why=Why(reason=code)
+        )
+        where = self._source
+        record = Record(where.name, handed.sequence, handed.time, where.pop, where.region, event)
+        handed.entry = encode(record)
+        return True
+
+    def _begin_anew(self) -> None:
+        """The log has lost what came before. What is not confirmed becomes the beginning of another source."""
+        self._renewals += 1
+        first = self._source.incarnation.partition(".")[0]
+        self._source = replace(self._source, incarnation=f"{first}.{self._renewals}")
+        for sequence, handed in enumerate(self._window, start=1):
+            record = replace(decode(handed.entry), source=self._source.name, sequence=sequence)
+            handed.sequence, handed.entry = sequence, encode(record)
+        self._sequence = len(self._window)
 
     def _store(self) -> None:
         if self._spooling and self._window and not self._storing:

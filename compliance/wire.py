@@ -25,7 +25,7 @@ class FrameType(IntEnum):
     HELLO = 1  # version; the first frame of a connection
     EVENT = 2  # an entry
     ACKED = 3  # indexes, 8 bytes each: as many of the oldest unanswered entries are durable
-    REFUSED = 4  # code; nothing unanswered was stored, and the connection ends
+    REFUSED = 4  # code; the oldest unanswered entry was not stored, and the connection ends
     PROVE = 5  # index; asks for a receipt
     PROOF = 6  # a receipt (C2SP tlog-proof), or nothing while no checkpoint covers the entry
     ASK = 7  # a question about the log; see compliance.questions

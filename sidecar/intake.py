@@ -2,7 +2,7 @@
 
 In: connections whose peer the kernel vouches for, frames. Out: arrivals for the service, questions for the
 library, their answers as frames.
-Must not: listen to another user's processes, or to an entry whose heading cannot be read.
+Must not: listen to another user's processes, or let in an entry whose heading cannot be read.
 """
 
 from __future__ import annotations
@@ -129,9 +129,7 @@ class _Connection:
                     _check_greeting(frame)
                     greeted = True
                 elif frame.type is FrameType.EVENT:
-                    head = peek(frame.body)
-                    arrival = Arrival(frame.body, head.source, head.sequence, self.number)
-                    await self._service.put(arrival, self)
+                    await self._service.put(self._arrival(frame.body), self)
                 elif frame.type is FrameType.PROVE:
                     receipt = await self._service.receipt(parse_prove(frame.body))
                     self._write(Frame(FrameType.PROOF, receipt.encode()))
@@ -140,6 +138,15 @@ class _Connection:
                 else:
                     raise RemoteError("frame_malformed", "only the log sends such frames")
         self.close()
+
+    def _arrival(self, entry: bytes) -> Arrival:
+        """What cannot be read is refused in its turn, so that its sender knows which of its entries it was."""
+        try:
+            head = peek(entry)
+        except RemoteError as error:
+            log.error("a process hands over what is no entry: %s", error.code)
+            return Arrival(b"", "", 0, self.number, error.code)
+        return Arrival(entry, head.source, head.sequence, self.number)
 
     async def _answer(self, body: bytes) -> None:
         """Entries as they were found, then the end; or the end alone, with the code of a refusal."""
@@ -158,7 +165,7 @@ class _Connection:
         self._write(acked([UNKNOWN_INDEX if index is None else index for index in indexes]))
 
     def refused(self, code: str) -> None:
-        """Nothing unanswered was stored."""
+        """The oldest unanswered entry was not stored."""
         self._write(Frame(FrameType.REFUSED, code.encode()))
         self.close()
 

@@ -42,7 +42,7 @@ class Connection(Protocol):
         """The oldest unanswered entries are durable."""
 
     def refused(self, code: str) -> None:
-        """Nothing unanswered was stored; the connection ends."""
+        """The oldest unanswered entry was not stored; the connection ends."""
 
 
 class Service:
@@ -151,7 +151,7 @@ class Service:
         refusals: dict[Connection, str] = {}
         for (_, connection), outcome in zip(group, committed.outcomes, strict=True):
             if isinstance(outcome, str):
-                refusals[connection] = outcome
+                refusals.setdefault(connection, outcome)  # the first is about its oldest entry
             else:
                 indexes[connection].append(outcome)
         for connection, confirmed in indexes.items():

@@ -37,6 +37,7 @@ class Arrival:
     source: str
     sequence: int
     connection: int
+    flaw: str = ""  # why it cannot be stored, whatever came before
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,10 @@ class Writer:
         refused: set[int] = set()
         for arrival in arrivals:
             last, index = pending.get(arrival.source) or self._sources.last(arrival.source)
-            if arrival.connection in refused or arrival.sequence > last + 1:
+            if arrival.flaw and arrival.connection not in refused:
+                refused.add(arrival.connection)
+                outcomes.append(arrival.flaw)
+            elif arrival.connection in refused or arrival.sequence > last + 1:
                 refused.add(arrival.connection)
                 outcomes.append(GAP)
             elif arrival.sequence <= last:

@@ -12,18 +12,22 @@ import pytest
 
 from common.clock import SystemClock
 from common.errors import LocalError
+from compliance import trail
 from compliance.auditor import Auditor
-from compliance.envelope import Source, decode
+from compliance.envelope import Record, Source, decode, encode
+from compliance.events import CustomRecorded
 from compliance.files import PosixFiles
-from compliance.trail import AuditError, FailMode, Limits
+from compliance.spool import SET_ASIDE, Spool
+from compliance.trail import AuditError, FailMode, Limits, Receipt
 from compliance.wire import Frame, FrameReader, FrameType, hello
 from crypto.notes import Verifier
 from crypto.proofs import InclusionReceipt
 from sidecar.main import SidecarConfig, serving
 from tests.integration.audit.conftest import auditing
-from tests.support.audit import ONE_OF_EACH
+from tests.support.audit import ONE_OF_EACH, SYSTEM, record
 from tests.support.logs import entry, read_published
 
+EVENT = CustomRecorded(actor=SYSTEM, name="x")
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
 
 
@@ -190,3 +194,47 @@ async def test_a_rolled_back_log_is_not_opened(config: SidecarConfig) -> None:
         async with serving(config, SystemClock()):
             pass
     assert caught.value.code == "log_rolled_back"
+
+
+async def test_a_poisoned_entry_is_refused_and_the_others_go_on(
+    config: SidecarConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def encoded(record: Record) -> bytes:
+        return b"{}" if record.event is poison else encode(record)
+
+    poison = CustomRecorded(actor=SYSTEM, name="poison")
+    monkeypatch.setattr(trail, "encode", encoded)
+    async with serving(config, SystemClock()), auditing(config) as auditor:
+        events = [EVENT, poison, EVENT]
+        first, refused, last = await asyncio.gather(
+            *(auditor.record(event) for event in events), return_exceptions=True
+        )
+        assert isinstance(first, Receipt)
+        assert isinstance(last, Receipt)
+        assert isinstance(refused, AuditError)
+        assert refused.code == "audit_refused"
+        assert (first.sequence, last.sequence) == (1, 3)
+        assert auditor.counts["audit_refused"] == 1
+        assert auditor.counts["log_entry_malformed"] == 1
+    kinds = [decode(entry).event.kind for entry in read_published(config.log)]
+    assert kinds == ["custom_recorded", "act_abandoned", "custom_recorded"]
+
+
+async def test_a_poisoned_spool_is_emptied_and_what_was_refused_is_kept(
+    config: SidecarConfig, tmp_path: Path
+) -> None:
+    folder = tmp_path / "spool"
+    files = PosixFiles(folder)
+    gap = encode(record(EVENT, 7, "pop-1/server/lost"))
+    Spool(files).append([gap, encode(record(EVENT, 1, "pop-1/server/whole"))])
+    files.close()
+    async with (
+        serving(config, SystemClock()),
+        auditing(config, "third", spool=folder) as auditor,
+    ):
+        await auditor.record(EVENT)
+        assert auditor.counts["set_aside"] == 1
+        assert auditor.counts["log_sequence_gap"] == 1
+    sources = [decode(entry).source for entry in read_published(config.log)]
+    assert sources == ["pop-1/server/whole", "pop-1/server/third"]
+    assert (folder / SET_ASIDE).read_bytes().endswith(gap)

@@ -23,6 +23,7 @@ from compliance.trail import (
     Receipt,
     Reconnect,
     Send,
+    SetAside,
     Settled,
     Store,
     Trail,
@@ -354,3 +355,110 @@ def test_whatever_happens_nothing_is_lost_or_left_open(mode: FailMode, actions: 
 
 def test_limits_are_seconds_that_somebody_may_change() -> None:
     assert dataclasses.replace(Limits(), timeout=1.0) == Limits(1.0, 0.25)
+
+
+def test_an_entry_that_the_log_never_takes_refuses_its_act_and_lets_the_others_go_on() -> None:
+    made = connected()
+    poisoned = made.submit(EVENT, now=0.0, wall=WALL)
+    second = made.submit(EVENT, now=0.0, wall=WALL)
+    made.drain()
+    assert made.handle_refused("entry_malformed")
+    assert made.drain() == [Settled(poisoned, None, "audit_refused")]
+    made.handle_disconnected(now=0.1)
+    made.handle_connected(now=0.2)
+    (send,) = made.drain()
+    assert isinstance(send, Send)
+    assert sequences(send.entries) == [1, 2]  # without a gap: its number says what became of it
+    instead = decode(send.entries[0]).event
+    assert isinstance(instead, ActAbandoned)
+    assert (instead.sequence, instead.why.reason) == (1, "entry_malformed")
+    made.handle_acked([7, 8], now=0.3)
+    assert made.drain() == [Settled(second, Receipt(2, 8))]
+
+
+def test_a_log_that_takes_nothing_is_not_asked_again_at_once() -> None:
+    made = connected()
+    made.submit(EVENT, now=0.0, wall=WALL)
+    assert made.handle_refused("entry_malformed")
+    made.handle_disconnected(now=0.1)
+    made.handle_connected(now=0.2)
+    made.drain()
+    assert not made.handle_refused("entry_malformed")
+    assert made.drain() == []
+
+
+@pytest.mark.parametrize("code", ["log_full", "too_many_connections", "anything"])
+def test_refusals_that_say_nothing_about_the_entry_leave_it_in_place(code: str) -> None:
+    made = connected()
+    made.submit(EVENT, now=0.0, wall=WALL)
+    made.drain()
+    assert not made.handle_refused(code)
+    made.handle_disconnected(now=0.1)
+    made.handle_connected(now=0.2)
+    (send,) = made.drain()
+    assert isinstance(send, Send)
+    assert decode(send.entries[0]).event == EVENT
+
+
+@pytest.mark.parametrize("code", ["entry_malformed", "sequence_gap"])
+def test_a_refused_entry_of_the_spool_is_moved_out_of_the_way(code: str) -> None:
+    made = trail(FailMode.SPOOL, spooled=2)
+    made.handle_connected(now=0.0)
+    made.drain()
+    made.handle_loaded([b"first", b"second"], made.generation, now=0.0)
+    made.drain()
+    assert made.handle_refused(code)
+    assert made.drain() == [SetAside()]
+    assert made.backlog == 1
+    made.handle_disconnected(now=0.1)
+    made.handle_connected(now=0.2)
+    assert made.drain() == [Load(0, 1)]
+
+
+def test_a_log_that_has_lost_a_source_gets_another_one() -> None:
+    made = connected()
+    made.submit(EVENT, now=0.0, wall=WALL)
+    made.handle_acked([0], now=0.1)
+    ticket = made.submit(EVENT, now=0.2, wall=WALL)
+    made.drain()
+    assert made.handle_refused("sequence_gap")
+    made.handle_disconnected(now=0.3)
+    made.handle_connected(now=0.4)
+    (send,) = made.drain()
+    assert isinstance(send, Send)
+    record = decode(send.entries[0])
+    assert (record.source, record.sequence) == ("pop-1/server/5f3a.1", 1)
+    made.handle_acked([0], now=0.5)
+    assert made.drain() == [Settled(ticket, Receipt(1, 0))]
+
+
+def test_notes_are_never_refused_and_never_expire() -> None:
+    made = trail()
+    made.note(EVENT, now=0.0, wall=WALL)
+    made.handle_timeout(now=1000.0, wall=WALL)
+    assert (made.backlog, made.next_deadline()) == (1, math.inf)
+    made.handle_connected(now=1000.0)
+    (send,) = made.drain()
+    assert isinstance(send, Send)
+    made.handle_acked([0], now=1000.1)
+    assert (made.backlog, made.drain()) == (0, [])
+
+
+def test_notes_have_a_bound_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trail_module, "MAX_NOTES", 2)
+    made = trail()
+    made.note(EVENT, now=0.0, wall=WALL)
+    made.note(EVENT, now=0.0, wall=WALL)
+    with pytest.raises(AuditError, match="cannot be reached"):
+        made.note(EVENT, now=0.0, wall=WALL)
+
+
+def test_what_is_not_in_the_log_at_the_end_goes_to_the_spool_in_either_mode() -> None:
+    made = trail()
+    made.note(EVENT, now=0.0, wall=WALL)
+    assert made.undelivered == 1
+    made.handle_closing(now=0.1)
+    (store,) = made.drain()
+    assert isinstance(store, Store)
+    made.handle_stored(now=0.2)
+    assert (made.undelivered, made.backlog) == (0, 1)
