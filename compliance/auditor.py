@@ -89,6 +89,16 @@ class Auditor:
         """Events that are not in the log yet."""
         return self._trail.backlog
 
+    @property
+    def spooled(self) -> int:
+        """Of these, events that only the spool has."""
+        return self._trail.spooled
+
+    @property
+    def lag(self) -> float:
+        """Seconds since the oldest event that is not in the log yet."""
+        return self._trail.lag(self._clock.now())
+
     async def start(self) -> None:
         """Begins to connect; events are accepted at once."""
         self._link = asyncio.create_task(self._keep_connected())

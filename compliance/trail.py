@@ -169,6 +169,9 @@ class Trail:
         self._connected = False
         self._sent = 0  # of the window, on this connection
         self._spooled = spooled
+        self._spooled_since: float | None = (
+            None  # of the oldest that was there when it was last empty
+        )
         self._replayed = 0  # of the spool, on this connection
         self._loading = False
         self._generation = 0  # of the connection, so that a late load is recognised
@@ -187,6 +190,19 @@ class Trail:
     def undelivered(self) -> int:
         """Events that neither the log nor the spool has."""
         return len(self._waiting) + len(self._window)
+
+    @property
+    def spooled(self) -> int:
+        """Events that only the spool has."""
+        return self._spooled
+
+    def lag(self, now: float) -> float:
+        """Seconds since the oldest event that is not in the log yet; of an earlier run's, since this one began."""
+        since = [queue[0].since for queue in (self._window, self._waiting) if queue]
+        if self._spooled:
+            self._spooled_since = now if self._spooled_since is None else self._spooled_since
+            since.append(self._spooled_since)
+        return max(0.0, now - min(since, default=now))
 
     def drain(self) -> list[Effect]:
         """Effects to carry out now, in order."""
@@ -238,6 +254,8 @@ class Trail:
         if replayed:
             self._replayed -= replayed
             self._spooled -= replayed
+            if not self._spooled:
+                self._spooled_since = None
             self._effects.append(Discard(replayed))
         for index in indexes[replayed:]:
             handed = self._window.popleft()
@@ -281,6 +299,8 @@ class Trail:
 
     def handle_stored(self, *, now: float) -> None:
         """The spool has taken what the last `Store` said."""
+        if not self._spooled and self._window:
+            self._spooled_since = self._window[0].since
         for _ in range(self._storing):
             handed = self._window.popleft()
             self._settle(handed.ticket, Receipt(handed.sequence, None))

@@ -12,8 +12,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from common.clock import Clock
+from common.errors import RemoteError
+from common.ids import Identity
 from crypto.tokens import SigningKeys
 from server.access import AccessSpec, make_token
+from signalling.acts import token_issued
+from signalling.ledger import Ledger
 
 MAX_NAME = 64  # characters: what fits on a tile
 MAX_ROOM = 128
@@ -22,7 +26,7 @@ SUFFIX_BYTES = 3  # keeps two people of one name apart
 Handler = Callable[[Request], Awaitable[JSONResponse]]
 
 
-def meeting_handler(keys: SigningKeys, clock: Clock) -> Handler:
+def meeting_handler(keys: SigningKeys, clock: Clock, ledger: Ledger) -> Handler:
     """Answers GET /api/meeting?room=ROOM&name=NAME with a token, or problem details (RFC 9457)."""
 
     async def handle(request: Request) -> JSONResponse:
@@ -34,11 +38,16 @@ def meeting_handler(keys: SigningKeys, clock: Clock) -> Handler:
             return problem("name_invalid", f"A name has 1 to {MAX_NAME} characters.")
         identity = f"{name.lower().replace(' ', '-')}-{secrets.token_hex(SUFFIX_BYTES)}"
         spec = AccessSpec(identity=identity, room=room, name=name, can_update_own_metadata=True)
+        token = make_token(keys, spec, clock)
+        try:
+            await ledger.record(token_issued(token, Identity(identity), clock.wall() + spec.life))
+        except RemoteError as error:
+            return problem(error.code, error.message, 503)
         scheme = "wss" if request.url.scheme == "https" else "ws"
         return JSONResponse(
             {
                 "url": f"{scheme}://{request.url.netloc}",
-                "token": make_token(keys, spec, clock),
+                "token": token,
                 "room": room,
                 "identity": identity,
             },

@@ -64,6 +64,12 @@ class MetricsSnapshot:
     ] = ()  # cumulative, one per bound of LOOP_LAG_BOUNDS, then the total
     loop_lag_sum: float = 0.0  # seconds
     draining: bool = False
+    audit_events: Mapping[str, int] = field(default_factory=dict)  # by outcome
+    audit_backlog: int = 0  # events that are not in the log yet
+    audit_spooled: int = 0  # of these, events that only the spool has
+    audit_lag: float = 0.0  # seconds since the oldest of them
+    sidecar_starts: int = 0  # of the child; 0 where the sidecar is a unit of its own
+    sidecar_given_up: bool = False  # it ended so that a new start cannot help
 
 
 def render(snapshot: MetricsSnapshot) -> bytes:

@@ -97,7 +97,9 @@ class Node:
             )
         )
         self._lag = LoopLag(LOOP_LAG_BOUNDS)
-        self.observer = Observer(self._engine, self._plane, self._signalling.hub, self._lag)
+        self.observer = Observer(
+            self._engine, self._plane, self._signalling.hub, self._lag, self.evidence
+        )
 
         def hear(event: SfuEvent) -> None:
             self.observer.handle_event(event)
@@ -106,7 +108,7 @@ class Node:
         self._engine.listen(hear)
         self.evidence.acts.after = self._engine.flush
         self.evidence.acts.tracing = self._tracing
-        add_routes(self._signalling.api, config, keys, clock, self.observer, page_folder())
+        add_routes(self._signalling, config, keys, clock, self.observer, page_folder())
         add_reading(self._signalling, self.evidence, clock, file.http.trusted_proxies)
 
         self._driver = Driver(self._engine, self._plane, clock, loop)

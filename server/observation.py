@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from server.audit.evidence import Evidence
 from server.lag import LoopLag
 from server.metrics import LaneNumbers, MetricsSnapshot
 from server.version import VERSION
@@ -21,12 +22,15 @@ from signalling.hub import Hub
 class Observer:
     """Looks at a running node."""
 
-    def __init__(self, engine: Engine, plane: Plane, hub: Hub, lag: LoopLag) -> None:
+    def __init__(
+        self, engine: Engine, plane: Plane, hub: Hub, lag: LoopLag, evidence: Evidence
+    ) -> None:
         """Reads these, and nothing else."""
         self._engine = engine
         self._plane = plane
         self._hub = hub
         self._lag = lag
+        self._evidence = evidence
         self._joins = 0
         self._leaves: Counter[str] = Counter()
         self.draining = False
@@ -45,6 +49,7 @@ class Observer:
         tracks = [
             track for peer in peers for track in peer.publications.values() if track.published
         ]
+        child = self._evidence.child
         bounds = tuple(bound * 1e-6 for bound in counters["latency_bounds_us"])
         return MetricsSnapshot(
             version=VERSION,
@@ -71,6 +76,12 @@ class Observer:
             loop_lag_counts=self._lag.cumulative(),
             loop_lag_sum=self._lag.sum,
             draining=self.draining,
+            audit_events=dict(self._evidence.auditor.counts),
+            audit_backlog=self._evidence.auditor.backlog,
+            audit_spooled=self._evidence.auditor.spooled,
+            audit_lag=self._evidence.auditor.lag,
+            sidecar_starts=child.starts if child else 0,
+            sidecar_given_up=child is not None and child.given_up,
         )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 
@@ -14,11 +13,12 @@ from server.config import Config
 from server.meeting import meeting_handler
 from server.metrics import CONTENT_TYPE, render
 from server.observation import Observer
+from signalling.app import Signalling
 from signalling.page import HEADERS
 
 
 def add_routes(
-    api: FastAPI,
+    signalling: Signalling,
     config: Config,
     keys: SigningKeys,
     clock: Clock,
@@ -26,6 +26,7 @@ def add_routes(
     page: Path | None,
 ) -> None:
     """Adds them to signalling's application, before it is served."""
+    api = signalling.api
 
     async def healthz(_: Request) -> Response:
         return PlainTextResponse("ok")
@@ -48,4 +49,6 @@ def add_routes(
     api.add_route("/metrics", metrics, methods=["GET"])
     api.add_route("/meet/{room}", meet, methods=["GET", "HEAD"])
     if config.development:
-        api.add_route("/api/meeting", meeting_handler(keys, clock), methods=["GET"])
+        api.add_route(
+            "/api/meeting", meeting_handler(keys, clock, signalling.hub.ledger), methods=["GET"]
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from signalling.acts import Unrecorded
 from signalling.session import COMMANDS, TABLE, Refused, Rule, State
 from signalling.wire import REQUEST_KINDS, UNKNOWN
 
@@ -26,6 +27,10 @@ def _introduction() -> list[str]:
         "counted, and changes nothing. Commands are the server's own acts; one that makes no sense is a mistake",
         "of ours and raises. What everybody in the room hears has a rate of its own.",
         "",
+        "A message that is an act has its entry in the audit log before its handler runs; what the client says",
+        "meanwhile waits in order. If the log cannot take it the message is refused by that name",
+        "(`audit_unavailable`, `audit_timeout`, `audit_refused`).",
+        "",
         "| State | Meaning |",
         "|---|---|",
         "| `opening` | nothing was sent yet: everything for the client waits |",
@@ -44,8 +49,8 @@ def _messages() -> list[str]:
         "",
         "| Message | "
         + " | ".join(f"`{state}`" for state in states)
-        + " | answered with | if refused | everybody hears |",
-        "|---|" + "---|" * (len(states) + 3),
+        + " | answered with | if refused | everybody hears | on record first |",
+        "|---|" + "---|" * (len(states) + 4),
     ]
     for kind in (*REQUEST_KINDS, UNKNOWN):
         rules = [TABLE[state].get(kind) for state in states]
@@ -53,9 +58,15 @@ def _messages() -> list[str]:
         cells = [_cell(each) for each in rules]
         lines.append(
             f"| `{kind}` | {' | '.join(cells)} | {rule.replies or '-'} | {_REFUSED[rule.refused]} |"
-            f" {'yes' if rule.broadcasts else 'no'} |"
+            f" {'yes' if rule.broadcasts else 'no'} | {_record(rule)} |"
         )
     return [*lines, ""]
+
+
+def _record(rule: Rule) -> str:
+    if isinstance(rule.record, Unrecorded):
+        return f"no: {rule.record}"
+    return f"`{rule.record.__name__}`"
 
 
 def _cell(rule: Rule | None) -> str:
