@@ -283,11 +283,16 @@ def pong_resp(request: rtc.Ping, wall: float) -> rtc.SignalResponse:
     return rtc.SignalResponse(pong_resp=reply)
 
 
+UNCLASSIFIED: Final = "UNCLASSIFIED_ERROR"
+
+
 def request_response(
     code: str, message: str, request: Mapping[str, object], request_id: int = 0
 ) -> rtc.SignalResponse:
     """How a request went; `request` names the oneof it came in, if the response has one for it."""
-    reason = _REASONS.get(code, "UNCLASSIFIED_ERROR")
+    reason = _REASONS.get(code, UNCLASSIFIED)
+    if reason == UNCLASSIFIED:  # the protocol has no word for it, so the text has to say
+        message = f"{code}: {message}"
     reply = rtc.RequestResponse(
         request_id=request_id,
         reason=cast("rtc.RequestResponse.Reason", rtc.RequestResponse.Reason.Value(reason)),

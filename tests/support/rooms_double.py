@@ -114,7 +114,8 @@ class PeerDouble:
         return TrackSid(f"TR_{letter}{self._rooms.number():011d}")
 
     def announce(self, spec: PublicationSpec, sid: TrackSid | None = None) -> PublicationDouble:
-        sid = sid or self.reserve_track(spec)
+        unused = self.reserve_track(spec)
+        sid = sid or unused
         publication = self.publications[sid] = PublicationDouble(sid, spec)
         return publication
 

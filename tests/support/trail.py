@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,6 +19,7 @@ from signalling.hub import Hub
 from signalling.ports import Act, PeerPort, Person, Recorded
 
 E = TypeVar("E", bound=Event)
+PATIENCE = 10.0  # seconds until an act must have been asked for, on a loaded machine
 Done = Callable[[Recorded | RemoteError], None]
 
 
@@ -30,10 +32,12 @@ class TrailDouble:
         self.refusal = ""  # the code with which acts are refused; notes are taken
         self.holding = False
         self._held: list[tuple[Act, Done]] = []
+        self._arrived = asyncio.Event()
 
     def record(self, act: Act, done: Done) -> None:
         if self.holding:
             self._held.append((act, done))
+            self._arrived.set()
         else:
             done(self._write(act))
 
@@ -45,6 +49,13 @@ class TrailDouble:
         released, self._held = self._held[:count], self._held[count or len(self._held) :]
         for act, done in released:
             done(self._write(act))
+
+    async def when_held(self) -> None:
+        """Until exactly one act waits."""
+        async with asyncio.timeout(PATIENCE):
+            while self.held != 1:
+                self._arrived.clear()
+                await self._arrived.wait()
 
     @property
     def held(self) -> int:
