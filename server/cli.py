@@ -313,13 +313,21 @@ def doctor(
 
 
 @audit_app.command
-def verify(*, data: Path = Path("data"), key: str = "", as_json: Json = False) -> int:
+def verify(
+    *,
+    config: Path | None = None,
+    data: Path = Path("data"),
+    key: str = "",
+    as_json: Json = False,
+) -> int:
     """Check the audit log: every entry against what was signed, and whether anything is missing.
 
     Exit codes: 0 intact and complete, 1 integrity broken, 2 nothing to check, 3 incomplete.
 
     Parameters
     ----------
+    config
+        The server's TOML file; without it, everything is below `data`.
     data
         Folder of a stopped or running server.
     key
@@ -327,7 +335,12 @@ def verify(*, data: Path = Path("data"), key: str = "", as_json: Json = False) -
     """
     from server.commands.audit_verify import verify as run  # noqa: PLC0415 - loads only when used
 
-    return run(data, key, as_json=as_json)
+    try:
+        loaded = load(config) if config else development(port=0, data=str(data))
+    except ConclaveError as error:
+        Terminal(as_json=as_json).fail(error)
+        return Exit.USAGE
+    return run(loaded, key, as_json=as_json)
 
 
 def _serve(config: Config, terminal: Terminal) -> int:

@@ -79,8 +79,12 @@ def _inclusion(options: argparse.Namespace) -> Report:
 def _receipt(options: argparse.Namespace) -> Report:
     report = Report("receipt", completeness=False)
     entry = receipts.read_entry(options.entry) if options.entry else None
-    data = receipts.read_given(options.file, receipts.MAX_RECEIPT)
-    receipts.check_receipt(data, entry, _folder(options), _needed(options, report), report)
+    data = receipts.read_given(options.file, receipts.MAX_RECEIPTS)
+    keys, folder = _needed(options, report), _folder(options)
+    if data.startswith(b"{"):
+        receipts.check_receipts(data, folder, keys, report)
+    else:
+        receipts.check_receipt(data, entry, folder, keys, report)
     return report
 
 

@@ -73,6 +73,14 @@ def read(entry: bytes) -> tuple[Heading, str]:
     return Heading(source, sequence, kind, str(time), {} if wrong or on is None else on, 0), wrong
 
 
+def canonical(document: object) -> bytes:
+    """The bytes of an entry's document; some that are no entry if it can be none."""
+    try:
+        return _encode(document).encode()
+    except (ValueError, RecursionError):
+        return b""
+
+
 def _wrong(document: dict[str, object], kind: str) -> str:
     """What does not fit the format."""
     version = document.get("version")

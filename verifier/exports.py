@@ -152,6 +152,9 @@ def _conclude(reading: Reading, closing: Closing, report: Report) -> None:
     if reading.whole and reading.last + 1 != closing.end and reading.entries:
         text = f"the export ends before entry {closing.end}"
         report.broken("entries_missing", text, entry=reading.last + 1)
+    elif reading.whole and not reading.entries:
+        if closing.first != closing.end:
+            report.broken("entries_missing", "the export has no entries", entry=closing.first)
     elif reading.whole and reading.range is not None:
         try:
             root = reading.range.root(closing.checkpoint.size, closing.proof)
@@ -218,8 +221,8 @@ def _read_closing(line: bytes, keys: Sequence[PublicKey]) -> Closing:
     if type(proof) is not list or len(proof) > MAX_PROOF or not all(type(x) is str for x in proof):
         raise Refused("closing_malformed", "the last line has no proof")
     hashes = tuple(unbase64(each, "closing_malformed") for each in proof)
-    if any(len(each) != HASH for each in hashes) or not first < end <= checkpoint.size:
-        raise Refused("closing_malformed", "the range is empty or outside of the log")
+    if any(len(each) != HASH for each in hashes) or not first <= end <= checkpoint.size:
+        raise Refused("closing_malformed", "the range is outside of the log")
     return Closing(checkpoint, first, end, hashes)
 
 

@@ -71,7 +71,11 @@ class Journal:
         while position < len(data):
             entries, length = _group(data, position, self.end)
             if not length:
-                if last and _interrupted(data, position):
+                if (
+                    last
+                    and _interrupted(data, position)
+                    and not _followed(data, position, self.end)
+                ):
                     self.torn = True
                 else:
                     self._damaged(path, self.end + len(entries), "its group is damaged")
@@ -106,6 +110,17 @@ def _group(data: bytes, position: int, first: int) -> tuple[list[bytes], int]:
         at += _RECORD.size + size
     whole = len(payload) == length and at == length and len(entries) == count
     return entries, _GROUP.size + length if whole and actual == checksum else 0
+
+
+def _followed(data: bytes, position: int, first: int) -> bool:
+    """Whether a whole later group stands behind: then the one at `position` was written to its end once."""
+    at = data.find(b"grp1", position + 1)
+    while 0 <= at <= len(data) - _GROUP.size:
+        index = _GROUP.unpack_from(data, at)[2]
+        if index > first and _group(data, at, index)[1]:
+            return True
+        at = data.find(b"grp1", at + 1)
+    return False
 
 
 def _interrupted(data: bytes, position: int) -> bool:

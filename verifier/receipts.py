@@ -5,6 +5,7 @@ In: files, public keys. Out: a report. Must not: call an entry proven without ha
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from verifier.trees import EMPTY, HASH, MAX_PATH, extended, included, leaf
 MAX_ENTRY: Final = 65_535  # bytes; the length of an entry is written in two
 HEADER: Final = "c2sp.org/tlog-proof@v1"
 MAX_RECEIPT: Final = 64 * 1024  # bytes
+MAX_RECEIPTS: Final = 64 * 1024 * 1024  # bytes of a file of several
 _INDEX: Final = re.compile(r"index (0|[1-9][0-9]{0,15})")
 
 
@@ -85,6 +87,24 @@ def check_receipt(
         f"Entry {receipt.index} of {checkpoint.origin} is among the first {checkpoint.size:,}"
     )
     _describe(entry, report)
+
+
+def check_receipts(
+    data: bytes, log: Folder | None, keys: Sequence[PublicKey], report: Report
+) -> None:
+    """Checks receipts as the server hands them out: one JSON object with `receipt`, or with `receipts`."""
+    try:
+        document = json.loads(data)
+        items = document.get("receipts", [document])
+        pairs = [(item["receipt"].encode(), item.get("entry")) for item in items]
+    except (ValueError, RecursionError, TypeError, KeyError, AttributeError):
+        report.broken("receipt_malformed", "the file is no JSON with receipts")
+        return
+    for text, shown in pairs:
+        # Beside a receipt stands the entry it is for; the bytes that were hashed are its canonical form.
+        entry = None if shown is None else entry_format.canonical(shown)
+        check_receipt(text, entry, log, keys, report)
+    report.facts["receipts"] = len(pairs)
 
 
 def check_consistency(

@@ -7,6 +7,7 @@ grow without bound on a hostile log.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -16,12 +17,19 @@ from verifier.report import Finding, Place
 
 MAX_SOURCES: Final = 200_000  # runs of processes in one log; 300 bytes each
 MAX_OPEN: Final = 1_000_000  # rooms, participants and tracks at one time; 300 bytes each
+MAX_RECENT: Final = (
+    65_536  # ends that may still turn out to be given up; that is told within seconds
+)
 MAX_FINDINGS: Final = 2_000  # kept of a chunk; more are counted
 
 OPEN, CLOSE, PAIR, ABANDON = "open", "close", "pair", "abandon"
 
 Key = tuple[str, str, str]  # source, what (room, peer, track), identifier
-Mark = tuple[str, Key, int, int]  # what happened, to whom, sequence number, index
+Thing = tuple[str, str]  # what (room, peer, track) and its identifier
+Beginning = tuple[int, int]  # sequence number and index of the entry
+Mark = tuple[
+    str, Key, int, int, int
+]  # what, to whom, sequence number, index; number of a pair's end
 
 
 @dataclass(slots=True)
@@ -48,7 +56,7 @@ class Digest:
     findings: list[Finding] = field(default_factory=list)
     dropped: int = 0  # findings beyond the bound
     _current: dict[str, Run] = field(default_factory=dict)
-    _pending: dict[Key, tuple[int, int]] = field(default_factory=dict)
+    _pending: dict[Key, Beginning] = field(default_factory=dict)
 
     def take(self, index: int, heading: Heading) -> None:
         """Adds the next readable entry."""
@@ -86,30 +94,30 @@ class Digest:
 
     def close(self) -> Digest:
         """Ends the chunk."""
-        self.marks += [(OPEN, key, *place) for key, place in self._pending.items()]
+        self.marks += [(OPEN, key, *place, 0) for key, place in self._pending.items()]
         self._pending, self._current = {}, {}
         return self
 
     def _open(self, key: Key, sequence: int, index: int) -> None:
         before = self._pending.pop(key, None)
         if before is not None:
-            self.marks.append((OPEN, key, *before))
+            self.marks.append((OPEN, key, *before, 0))
         self._pending[key] = (sequence, index)
 
     def _close(self, key: Key, sequence: int, index: int) -> None:
         before = self._pending.pop(key, None)
         if before is None:
-            self.marks.append((CLOSE, key, sequence, index))
+            self.marks.append((CLOSE, key, sequence, index, 0))
         else:
-            self.marks.append((PAIR, key, *before))
+            self.marks.append((PAIR, key, *before, sequence))
 
     def _abandon(self, source: str, sequence: int, index: int) -> None:
         for key, place in self._pending.items():
             if key[0] == source and place[0] == sequence:
                 del self._pending[key]
-                self.marks.append((PAIR, key, *place))
+                self.marks.append((PAIR, key, *place, 0))
                 return
-        self.marks.append((ABANDON, (source, "", ""), sequence, index))
+        self.marks.append((ABANDON, (source, "", ""), sequence, index, 0))
 
 
 @dataclass(slots=True)
@@ -123,7 +131,7 @@ class Source:
     announced: bool  # its beginning is within what was looked at
     stopped: bool = False
     events_after: bool = False
-    open: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
+    open: dict[Thing, Beginning] = field(default_factory=dict)
 
     @property
     def process(self) -> str:
@@ -140,6 +148,7 @@ class Story:
         self._sources: dict[str, Source] = {}
         self._started: dict[str, int] = {}  # process -> index at which its last source began
         self._opened = 0
+        self._recent: OrderedDict[tuple[str, int], tuple[Thing, Beginning]] = OrderedDict()
         self.lost = False  # beyond a bound
         self.findings: list[Finding] = []
         self.dropped = 0
@@ -219,36 +228,52 @@ class Story:
         source.last, source.last_index, source.last_time = run.last, run.last_index, run.last_time
         source.stopped = source.stopped or run.stopped
 
-    def _mark(self, what: str, key: Key, sequence: int, index: int) -> None:
-        name, part, identifier = key
+    def _mark(self, what: str, key: Key, sequence: int, index: int, end: int) -> None:
+        name, thing = key[0], key[1:]
         source = self._sources.get(name)
         if source is None:
             return
         if what == ABANDON:
-            given_up = (each for each, place in source.open.items() if place[0] == sequence)
-            self._forget(source, next(given_up, None))
+            self._give_up(source, sequence)
         elif what == CLOSE:
-            known = self._forget(source, (part, identifier))
-            if not known and (self._whole or source.announced):
-                self._find("never_began", f"the {part} {identifier} never began", index, name)
+            if self._forget(source, thing, sequence) or not (self._whole or source.announced):
+                return
+            self._find("never_began", f"the {thing[0]} {thing[1]} never began", index, name)
         else:
-            if (part, identifier) in source.open:
-                self._find("began_twice", f"the {part} {identifier} began before", index, name)
-                self._forget(source, (part, identifier))
-            if what == OPEN:
-                self._remember(source, (part, identifier), (sequence, index))
+            if self._forget(source, thing, 0):
+                self._find("began_twice", f"the {thing[0]} {thing[1]} began before", index, name)
+            self._remember(source, thing, (sequence, index))
+            if what == PAIR:
+                self._forget(source, thing, end)
 
-    def _remember(self, source: Source, key: tuple[str, str], place: tuple[int, int]) -> None:
+    def _give_up(self, source: Source, sequence: int) -> None:
+        """The act behind an entry did not happen: what it began did not begin, what it ended goes on."""
+        recent = self._recent.pop((source.name, sequence), None)
+        if recent is not None:
+            self._remember(source, *recent)
+            return
+        for thing, place in source.open.items():
+            if place[0] == sequence:
+                self._forget(source, thing, 0)
+                return
+
+    def _remember(self, source: Source, thing: Thing, place: Beginning) -> None:
         if self._opened >= MAX_OPEN:
             self.lost = True
             return
         self._opened += 1
-        source.open[key] = place
+        source.open[thing] = place
 
-    def _forget(self, source: Source, key: tuple[str, str] | None) -> bool:
-        if key is None or source.open.pop(key, None) is None:
+    def _forget(self, source: Source, thing: Thing, end: int) -> bool:
+        """Ends something, with the entry of that number (0: with none); whether it had begun."""
+        place = source.open.pop(thing, None)
+        if place is None:
             return False
         self._opened -= 1
+        if end:
+            self._recent[source.name, end] = (thing, place)
+            if len(self._recent) > MAX_RECENT:
+                self._recent.popitem(last=False)
         return True
 
     def _find(self, code: str, message: str, index: int, source: str = "") -> None:

@@ -1,21 +1,24 @@
-"""`conclave audit verify`: the stand-alone verifier on the data of this machine.
+"""`conclave audit verify`: the stand-alone verifier on the log of this machine.
 
-In: the folder of a server, stopped or running. Out: what the verifier says, and its exit code. Must not: judge
-anything itself.
+In: a configuration. Out: what the verifier says, and its exit code. Must not: judge anything itself.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from sidecar.main import embedded
+from server.commands.sidecar import sidecar_config
+from server.config import Config
 from verifier.cli import main
 
 
-def verify(data: Path, key: str, *, as_json: bool) -> int:
+def verify(config: Config, key: str, *, as_json: bool) -> int:
     """Runs the verifier; returns its exit code."""
-    config = embedded(data)
-    arguments = ["log", str(config.log), "--state", str(config.state)]
+    audit = config.file.audit
+    sidecar = sidecar_config(config)
+    arguments = ["log", str(sidecar.log), "--state", str(sidecar.state)]
+    for witness in audit.witnesses.values():
+        arguments += ["--witness", witness]
+    if audit.timestamp_certificates:
+        arguments += ["--ca", audit.timestamp_certificates]
     if key:
         arguments += ["--key", key]
     if as_json:

@@ -120,6 +120,14 @@ def test_an_abandoned_act_needs_no_end(tmp_path: Path) -> None:
     assert missing(judged(tmp_path / "2", bad)) == ["never_ended"]
 
 
+def test_an_abandoned_end_is_none(tmp_path: Path) -> None:
+    given_up = ActAbandoned(actor=SYSTEM, sequence=3)
+    good = told([STARTED, room(True), room(False), given_up, room(False), STOPPED])
+    assert judged(tmp_path / "1", good).code == OK
+    bad = told([STARTED, room(True), room(False), given_up, STOPPED])
+    assert missing(judged(tmp_path / "2", bad)) == ["never_ended"]
+
+
 def test_two_sources_do_not_disturb_each_other(tmp_path: Path) -> None:
     one, two = meeting(2, "pop-1/server/aaaa"), meeting(3, "pop-2/server/bbbb")
     mixed = [record for pair in zip(one, two, strict=False) for record in pair] + two[len(one) :]
@@ -155,6 +163,10 @@ def test_where_chunks_begin_makes_no_difference() -> None:
     records: list[Record] = []
     for change, _ in CHANGES.values():
         records += change(meeting(3, f"pop-1/server/{len(records)}"))
+    given_up = [ActAbandoned(actor=SYSTEM, sequence=n) for n in (3, 5, 9)]
+    begun = [STARTED, room(True), room(False), given_up[0], peer(True), given_up[1], peer(False)]
+    ended = [track(True), track(False), given_up[2], track(False), room(False), STOPPED]
+    records += told([*begun, *ended], "x/y/z")
     headings = [read(each)[0] for each in entries(records)]
     stories = []
     for width in (1, 2, 3, 7, 11, len(headings)):

@@ -85,6 +85,28 @@ def test_a_receipt_may_carry_its_entry(files: Path) -> None:
     assert main(["receipt", str(files / "receipt"), *KEY]) == BROKEN
 
 
+def test_receipts_as_the_server_hands_them_out_are_checked_together(files: Path) -> None:
+    path = files / "receipts.json"
+    each = [{"index": n, "entry": json.loads(ITEMS[n]), "receipt": receipt(n)} for n in (3, 17)]
+    path.write_text(json.dumps({"receipts": each, "key": "not believed"}))
+    assert main(["receipt", str(path), *KEY]) == OK
+    path.write_text(json.dumps(each[0]))
+    assert main(["receipt", str(path), *KEY]) == OK
+    each[1]["entry"]["sequence"] = 19
+    path.write_text(json.dumps({"receipts": each}))
+    assert main(["receipt", str(path), *KEY]) == BROKEN
+    for text in (
+        "{",
+        "{}",
+        '{"receipts":1}',
+        '{"receipts":[1]}',
+        '{"receipt":1}',
+        '{"receipts":[{"receipt":"x"}]}',
+    ):
+        path.write_text(text)
+        assert main(["receipt", str(path), *KEY]) == BROKEN
+
+
 def test_every_changed_or_cut_receipt_is_refused(files: Path) -> None:
     for data in broken_forms((files / "receipt").read_bytes()):
         (files / "receipt").write_bytes(data)
@@ -151,6 +173,12 @@ def exported(folder: Path, lines: list[str]) -> int:
 @pytest.mark.parametrize(("first", "end"), [(0, 40), (0, 1), (39, 40), (13, 31), (16, 32)])
 def test_a_range_proves_itself(tmp_path: Path, first: int, end: int) -> None:
     assert exported(tmp_path, export(first, end)) == OK
+
+
+def test_an_empty_range_proves_nothing_and_is_whole(tmp_path: Path) -> None:
+    last = range_line(signed([]), 0, 0, [])
+    assert exported(tmp_path, [last]) == OK
+    assert exported(tmp_path, [json_line(0, ITEMS[0]), last]) == BROKEN
 
 
 def test_a_selection_proves_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
