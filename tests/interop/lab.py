@@ -22,6 +22,7 @@ from tests.interop.conftest import CHROMIUM_FLAGS, ROOT, Client
 
 OUTSIDE = "10.214.0.1"  # the server's end of the cable
 ADDRESSES = ("10.214.0.2", "10.214.0.3")  # the browser's, one at a time
+KEY = "labkey"
 CONFIG = f"""
 data = "{{data}}"
 [http]
@@ -31,7 +32,7 @@ port = 0
 addresses = ["{OUTSIDE}"]
 port = 0
 consent_timeout = {{consent}}
-[keys.labkey]
+[keys.{KEY}]
 secret = "{{secret}}"
 """
 # The page comes from nowhere in the network, so that a browser asks before it may go to a private address.
@@ -99,10 +100,10 @@ class Lab:
         self.inside("iptables", *rule.split())
         self.inside("python3", "-c", FLUSH)
 
-    def silence(self) -> None:
-        """Nothing gets through any more, and nobody is told."""
+    def silence(self, protocol: str = "all") -> None:
+        """Nothing of that protocol gets through any more, and nobody is told."""
         for chain in ("INPUT", "OUTPUT"):
-            self.inside("iptables", "-A", chain, "-j", "DROP")
+            self.inside("iptables", "-A", chain, "-p", protocol, "-j", "DROP")
 
     def restore(self) -> None:
         """Undoes `silence` and `translate`."""

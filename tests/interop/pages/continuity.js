@@ -1,6 +1,6 @@
 // Watches the remote picture without gaps in the watching: every decoded frame that reaches the screen, with the
 // time at which its last packet came in. A picture that comes anew, on another element, is watched on.
-const continuity = { frames: [] };
+const continuity = { frames: [], reasons: [] };
 
 function watchVideo() {
   const follow = (element) => {
@@ -10,6 +10,8 @@ function watchVideo() {
     };
     element.requestVideoFrameCallback(note);
   };
+  state.room.on('participantDisconnected', (_, reason) =>
+    continuity.reasons.push(LivekitClient.DisconnectReason[reason]));
   document.querySelectorAll('video').forEach(follow);
   new MutationObserver((changes) => changes.forEach((change) => change.addedNodes.forEach((node) => {
     if (node instanceof HTMLVideoElement) follow(node);
@@ -47,4 +49,16 @@ function paths() {
 
 function restarted(before) {
   return paths().every((ufrag, index) => ufrag && ufrag !== before[index]);
+}
+
+// Whether the selected pair of every connection is checked at the cadence of a stable one.
+async function checksAreRare() {
+  const manager = state.room.engine.pcManager;
+  const count = async () => {
+    const all = [...await reports(manager.publisher._pc), ...await reports(manager.subscriber?._pc)];
+    return all.filter((r) => r.type === 'candidate-pair' && r.nominated).map((r) => r.requestsSent).join();
+  };
+  const before = await count();
+  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  return before === await count();
 }

@@ -1,0 +1,147 @@
+"""A browser whose network changes under it: another address or port, silence on every path, silence of media."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+import pytest
+from playwright.async_api import Browser
+
+from common.clock import SystemClock
+from common.redact import Redacted
+from crypto.tokens import SigningKeys
+from server.access import AccessSpec, make_token
+from tests.interop.conftest import Client, Server, serve, stop_server, until
+from tests.interop.lab import CONFIG, KEY, Lab, open_page
+from tests.interop.unbroken import Observed
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.timeout(120),
+    pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces are made by root"),
+]
+
+CONSENT = 10  # seconds; the least that may be configured
+NOTICED = 25.0  # seconds: consent, the grace of 5 s, and patience with a busy machine
+SECRET = "a secret of the laboratory, which is long enough"
+FOLLOWED = 1_000.0  # ms without a frame where the other end's address changes
+# A second connection sends nothing but reports once its media stop: every 0.5 to 1.5 s (RFC 3550 section 6.3).
+FOLLOWED_BY_REPORT = 2_000.0
+# Chromium itself takes two seconds to believe that its machine has another address.
+MOVED = 6_000.0
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    made = Lab()
+    try:
+        made.make()
+        yield made
+    finally:
+        made.remove()
+
+
+@pytest.fixture(scope="module")
+def outside(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server at the other end of the cable."""
+    data = tmp_path_factory.mktemp("outside")
+    running = serve(data, CONFIG.format(data=data, consent=CONSENT, secret=SECRET))
+    yield running
+    stop_server(running)
+
+
+@pytest.fixture(scope="module")
+async def roaming(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
+    async with lab.browser(tmp_path_factory.mktemp("browser")) as browser:
+        yield browser
+
+
+Meet = Callable[[str, bool], Awaitable[tuple[Client, Client]]]
+
+
+@pytest.fixture
+async def meet(
+    lab: Lab, outside: Server, roaming: Browser, chromium: Browser
+) -> AsyncIterator[Meet]:
+    """Alice, who roams, and Bob, who stays, both seen."""
+    pages: list[Client] = []
+
+    async def make(room: str, single: bool) -> tuple[Client, Client]:
+        for name, browser in (("alice", roaming), ("bob", chromium)):
+            client = await open_page(browser)
+            pages.append(client)
+            options = {"room": {"singlePeerConnection": single}}
+            await client.call("join", outside.ws, token(name, room), options)
+            await client.call("publish", {"simulcast": False})
+        return pages[0], pages[1]
+
+    yield make
+    lab.restore()
+    for page in pages:
+        await page.page.context.close()
+
+
+def token(identity: str, room: str) -> str:
+    keys = SigningKeys({KEY: Redacted(SECRET)})
+    return make_token(keys, AccessSpec(identity=identity, room=room), SystemClock())
+
+
+@pytest.mark.parametrize("single", [True, False], ids=["one-connection", "two-connections"])
+async def test_a_nat_that_forgets_a_client_is_followed_within_a_second(
+    lab: Lab, meet: Meet, single: bool
+) -> None:
+    lab.translate()
+    alice, bob = await meet(f"nat-{single}", single)
+    hers, his = await Observed.begin(alice), await Observed.begin(bob)
+    await until(lambda: alice.call("checksAreRare"), "the browser checks no more than every 2.5 s")
+    await asyncio.gather(hers.again(), his.again())
+    lab.translate()
+    await asyncio.gather(hers.frames(60), his.frames(60))
+    assert await his.gap() < FOLLOWED
+    assert await hers.gap() < (FOLLOWED if single else FOLLOWED_BY_REPORT)
+    for client in (alice, bob):
+        assert await client.events("Reconnecting") == []
+
+
+async def test_a_client_that_notices_its_new_address_resumes(lab: Lab, meet: Meet) -> None:
+    alice, bob = await meet("moves", True)
+    hers, his = await Observed.begin(alice), await Observed.begin(bob)
+    sid = await alice.evaluate("state.room.localParticipant.sid")
+    lab.move()
+    await alice.evaluate("state.room.simulateScenario('signal-reconnect')")
+    await until(lambda: alice.events("Reconnected"), "alice is back")
+    await asyncio.gather(hers.frames(30), his.frames(30))
+    assert max(await hers.gap(), await his.gap()) < MOVED
+    assert await alice.evaluate("state.room.localParticipant.sid") == sid
+    assert await bob.events("ParticipantDisconnected") == []
+
+
+async def test_who_vanishes_is_gone_after_consent_and_grace_with_the_reason(
+    lab: Lab, meet: Meet
+) -> None:
+    _, bob = await meet("vanishes", True)
+    await Observed.begin(bob)
+    lab.silence()
+
+    async def gone() -> bool:
+        return not await bob.call("remote")
+
+    await until(gone, "alice is gone", NOTICED)
+    assert await bob.evaluate("continuity.reasons") == ["CONNECTION_TIMEOUT"]
+
+
+async def test_a_client_that_is_only_heard_over_its_websocket_joins_anew(
+    lab: Lab, meet: Meet
+) -> None:
+    alice, bob = await meet("mute", True)
+    his = await Observed.begin(bob)
+    sid = await alice.evaluate("state.room.localParticipant.sid")
+    lab.silence("udp")
+    await until(lambda: alice.events("Reconnecting"), "alice is told", NOTICED)
+    lab.restore()
+    await until(lambda: alice.events("Reconnected"), "alice is back")
+    assert await alice.evaluate("state.room.localParticipant.sid") != sid
+    his.since = float(await bob.evaluate("performance.now()"))
+    await his.frames(10)
