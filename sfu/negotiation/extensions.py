@@ -48,6 +48,7 @@ OFFERED: dict[str, tuple[Extension, ...]] = {
         Extension(4, DEPENDENCY_DESCRIPTOR),
     ),
 }
+RESERVED_ID = 15  # ends one-byte headers (RFC 8285 section 4.2), so nothing can be agreed under it
 MIRRORED = {"sendonly": "recvonly", "recvonly": "sendonly"}
 
 
@@ -65,7 +66,9 @@ def accepted(section: Section) -> tuple[Extension, ...]:
             extension.id, extension.uri, MIRRORED.get(extension.direction, extension.direction)
         )
         for extension in section.extensions
-        if extension.uri in wanted and extension.direction != "inactive"
+        if extension.uri in wanted
+        and extension.direction != "inactive"
+        and extension.id != RESERVED_ID
     )
 
 

@@ -104,6 +104,8 @@ def _agreement(ours: Section, theirs: Section) -> Agreement:
     agreed = tuple(
         Extension(extension.id, extension.uri)
         for extension in theirs.extensions
-        if extension.uri in uris and extension.direction != "inactive"
+        if extension.uri in uris
+        and extension.direction != "inactive"
+        and extension.id != extensions.RESERVED_ID
     )
     return Agreement(formats, agreed)

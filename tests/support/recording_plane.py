@@ -92,6 +92,9 @@ class RecordingPlane:
 
     def set_extensions(self, transport: TransportId, extensions: ExtensionIds) -> None:
         self.commands += 1
+        assert not {0, 15} & {identity for identity, _ in extensions}, (
+            "reserved, as RFC 8285 has it"
+        )
         self.transports[transport].extensions = extensions
 
     def remove_transport(self, transport: TransportId) -> None:

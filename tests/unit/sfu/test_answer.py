@@ -148,6 +148,13 @@ def test_extensions_are_kept_under_the_clients_ids() -> None:
     }
 
 
+def test_an_extension_under_the_reserved_id_is_not_agreed_and_others_are() -> None:
+    offer = Client().offer(Media("video", "0")).replace("extmap:4 ", "extmap:15 ")
+    video = answer(offer, m0=RECEIVE).sections[0]
+    assert extensions.MID not in uris(video)
+    assert extensions.RID in uris(video)
+
+
 def test_receiving_sections_accept_the_dependency_descriptor_that_the_client_offers() -> None:
     video = answer(Client().offer(Media("video", "0", "recvonly"))).sections[0]
     assert extensions.DEPENDENCY_DESCRIPTOR in uris(video)
