@@ -4,78 +4,21 @@ Firefox gathers no candidate on the loopback device, so the server and both brow
 namespace whose two ends of a virtual cable, one of them with the default route, stay inside.
 """
 
-import asyncio
 import contextlib
-import itertools
-import json
 import os
-import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.interop.conftest import START_SECONDS, Driven, Server, until
+from tests.interop.conftest import Server, until
 from tests.interop.namespaces import Namespace, namespace_for, server_in
+from tests.support.browsers import Browsers, RemotePage, drive
 
 pytestmark = [
     pytest.mark.anyio,
     pytest.mark.timeout(120),
     pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces are made by root"),
 ]
-
-LINE_LIMIT = 1 << 20  # bytes of one answer; statistics of a page take some ten thousand
-
-
-class Browsers:
-    """The driver of both browsers: one question a line, one answer a line."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
-        self._numbers = itertools.count()
-        self._waiting: dict[int, asyncio.Future[Any]] = {}
-        self._reader = asyncio.create_task(self._read())
-
-    async def _read(self) -> None:
-        assert self._process.stdout is not None
-        async for line in self._process.stdout:
-            reply = json.loads(line)
-            future = self._waiting.pop(reply["id"])
-            if "error" in reply:
-                future.set_exception(AssertionError(reply["error"]))
-            else:
-                future.set_result(reply["value"])
-        for future in self._waiting.values():
-            future.set_exception(AssertionError("the driver of the browsers has ended"))
-
-    async def ask(self, **question: object) -> Any:
-        assert not self._reader.done(), "the driver of the browsers has ended"
-        number = next(self._numbers)
-        future = self._waiting[number] = asyncio.get_running_loop().create_future()
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"id": number, **question}).encode() + b"\n")
-        return await future
-
-    async def close(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        await asyncio.wait_for(self._process.wait(), START_SECONDS)
-        await self._reader
-
-
-class RemotePage(Driven):
-    """A page with livekit-client in it, in a browser behind the driver."""
-
-    def __init__(self, browsers: Browsers, page: int) -> None:
-        self._browsers = browsers
-        self._page = page
-
-    async def evaluate(self, expression: str) -> Any:
-        return await self._browsers.ask(page=self._page, evaluate=expression)
-
-    async def close(self) -> None:
-        await self._browsers.ask(page=self._page)
 
 
 @pytest.fixture(scope="module")
@@ -94,26 +37,8 @@ def inside(namespace: Namespace, tmp_path_factory: pytest.TempPathFactory) -> It
 async def browsers(
     namespace: Namespace, inside: Server, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Browsers]:
-    node = shutil.which("node")
-    assert node is not None
-    home = tmp_path_factory.mktemp("home")
-    environment = {"PATH": os.environ["PATH"], "HOME": str(home), "TMPDIR": str(home)}
-    with (home / "console").open("w") as console:
-        process = await asyncio.create_subprocess_exec(
-            *namespace.prefix,
-            node,
-            str(Path(__file__).parent / "firefox/driver.mjs"),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=console,
-            env=environment,
-            limit=LINE_LIMIT,
-        )
-        driver = Browsers(process)
-        try:
-            yield driver
-        finally:
-            await driver.close()
+    async with drive(namespace.prefix, tmp_path_factory.mktemp("home")) as driver:
+        yield driver
 
 
 Enter = Callable[[str, str, bool], Awaitable[RemotePage]]

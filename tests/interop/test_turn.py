@@ -12,6 +12,7 @@ import pytest
 from playwright.async_api import Browser
 
 from tests.interop.conftest import Client, until
+from tests.support.browsers import RemotePage, drive
 from tests.support.coturn import (
     TURN_SECRET,
     Addresses,
@@ -97,12 +98,12 @@ async def enter(browser: Browser, url: str, identity: str, room: str) -> Client:
     return client
 
 
-def turn_config(transport: str) -> str:
+def turn_config(transport: str, port: int = 7880) -> str:
     return configuration(
         f"{INSIDE}.2",
         [f"{INSIDE}.2"],
         f'[turn]\nurls = ["{URLS[transport]}"]\nsecret = "{TURN_SECRET}"',
-        port=7880 + 10 * list(URLS).index(transport),
+        port=port + 10 * list(URLS).index(transport),
     )
 
 
@@ -129,6 +130,18 @@ async def test_relayed_participants_see_and_hear_each_other(
         await until(sees_both, f"what aiortc sends over {transport} is decoded", 60)
     for client in (ada, ben):
         await client.page.context.close()
+
+
+async def test_firefox_sees_and_hears_through_the_relay(place: Place, tmp_path: Path) -> None:
+    url = place.server.serve(tmp_path, turn_config("udp", port=7910))
+    async with drive(place.client.prefix, tmp_path) as browsers:
+        firefox = RemotePage(browsers, await browsers.ask(open="firefox"))
+        await firefox.call(
+            "join", url.replace("http", "ws"), token("firefox", "relayed"), {"connect": RELAY}
+        )
+        with publisher(place.client, url, "relayed"):
+            await until(lambda: firefox.decoded("video"), "firefox sees what is relayed", 60)
+            await until(lambda: firefox.decoded("audio"), "firefox hears what is relayed", 60)
 
 
 def test_the_safe_configuration_relays_to_the_media_address_and_nowhere_else(place: Place) -> None:
