@@ -52,6 +52,7 @@ class Server:
     url: str
     process: subprocess.Popen[str]
     data: Path
+    audit: str = ""  # URL of its sidecar's metrics and log
 
     @property
     def ws(self) -> str:
@@ -95,7 +96,8 @@ def launch(
     line = process.stdout.readline()
     if not line:
         raise AssertionError((data / "server.log").read_text())
-    return Server(json.loads(line)["url"], process, data)
+    word = json.loads(line)
+    return Server(word["url"], process, data, word.get("audit", ""))
 
 
 def stop_server(server: Server) -> None:
