@@ -1,0 +1,112 @@
+"""Where the audit log is: checked before the start, handed to the sidecar, named by a hash without secrets."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from common.redact import Redacted
+from crypto.notes import Signer
+from crypto.sealing import new_key
+from server.audit.evidence import configuration_hash
+from server.commands.sidecar import child_command, sidecar_config
+from server.config import Config, ConfigError, development, load, parse
+
+SECRET = "0123456789abcdef0123456789abcdef"
+KEY = Signer("witness.example", bytes(32)).verifier.encode()
+PLAIN = f"""
+data = "/var/lib/conclave"
+[keys.prod]
+secret = "{SECRET}"
+"""
+
+
+def read(audit: str) -> Config:
+    return parse(f"{PLAIN}[audit]\n{audit}", name="conclave.toml", environ={})
+
+
+def problem(audit: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        read(audit)
+    return caught.value.message
+
+
+def test_a_server_keeps_its_log_elsewhere_and_goes_on_without_it_unless_told_otherwise() -> None:
+    audit = read("").file.audit
+    assert (audit.sidecar, audit.fail_mode, audit.port) == ("separate", "spool", 7890)
+    assert audit.socket_in("/var/lib/conclave") == Path("/var/lib/conclave/audit/intake.sock")
+
+
+def test_development_has_a_child_whose_port_follows_that_of_the_server() -> None:
+    assert development(port=7880, data="d").file.audit.port == 7890
+    assert development(port=0, data="d").file.audit.port == 0
+    assert development(port=7880, data="d", sidecar_port=1234).file.audit.port == 1234
+    assert development(port=7880, data="d").file.audit.sidecar == "child"
+
+
+@pytest.mark.parametrize(
+    ("audit", "expected"),
+    [
+        ('fail_mode = "hope"', "audit.fail_mode"),
+        ("timeout = 0", "audit.timeout"),
+        ('pop = ""', "audit.pop: pop is empty"),
+        ('pop = "far away"', "audit.pop: pop is no identifier"),
+        ('origin = "a+b"', "audit.origin: origin holds a plus sign"),
+        ('bind = "localhost"', "audit.bind"),
+        ('[audit.witnesses]\n"http://w.example" = "key"', "audit.witnesses.http://w.example: no verifier"),
+        ('[audit.witnessed]\n"a.example" = ["key"]', "audit.witnessed.a.example: no verifier"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_stops_the_start_with_its_name(audit: str, expected: str) -> None:
+    message = problem(audit)
+    assert expected in message
+    assert message.startswith("conclave.toml:")
+
+
+def test_the_sidecar_gets_its_part(tmp_path: Path) -> None:
+    config = read(
+        f'''folder = "/srv/audit"
+socket = "/run/conclave/intake.sock"
+state = "/mnt/other"
+origin = "pop-1.example/audit"
+users = [4711]
+witness = "pop-1.example"
+witnesses = {{ "http://w.example" = "{KEY}" }}
+witnessed = {{ "pop-2.example/audit" = ["{KEY}"] }}'''
+    )
+    made = sidecar_config(config, listener=7, lifeline=True)
+    assert made.log == Path("/srv/audit/log")
+    assert made.state == Path("/mnt/other")
+    assert made.key == Path("/srv/audit/signing.key")
+    assert made.witness_key == Path("/srv/audit/witness.key")
+    assert made.socket == Path("/run/conclave/intake.sock")
+    assert made.users == {os.getuid(), 4711}
+    assert made.witnesses == (("http://w.example", KEY),)
+    assert made.witnessed == {"pop-2.example/audit": (KEY,)}
+    assert (made.listener, made.lifeline, made.origin) == (7, True, "pop-1.example/audit")
+
+
+def test_who_is_no_witness_has_no_key_for_it() -> None:
+    assert sidecar_config(read("")).witness_key is None
+
+
+def test_a_child_reads_the_same_file(tmp_path: Path) -> None:
+    path = tmp_path / "conclave.toml"
+    path.write_text(PLAIN)
+    assert child_command("python", load(path))[-2:] == ["--config", str(path)]
+    command = child_command("python", development(port=0, data="d", log_level="debug"))
+    assert command[-4:] == ["--data", "d", "--log-level", "debug"]
+
+
+def test_a_configuration_is_named_without_its_secrets() -> None:
+    master, config = new_key(), read("")
+    hashed = configuration_hash(config, master)
+    assert hashed == configuration_hash(config, master)
+    other = replace(config, keys={"prod": Redacted(SECRET[::-1])})
+    assert hashed != configuration_hash(other, master)
+    assert hashed != configuration_hash(read("timeout = 1.0"), master)
+    # Without the key nobody can try secrets until the hash fits.
+    assert hashed != configuration_hash(config, new_key())
