@@ -17,6 +17,9 @@ VERSION: Final = 1
 MAX_NUMBER: Final = 2**53 - 1
 MAX_ITEMS: Final = 64
 MAX_EXTRA: Final = 32
+MAX_SEEN: Final = (
+    4096  # parts remembered as good, 300 bytes each; further ones are checked every time
+)
 _IDENTIFIER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+\-]{0,127}").fullmatch
 _ADDRESS: Final = re.compile(
     r"([0-9]{1,3}\.){3}[0-9]{1,3}([:/][0-9]+)?"
@@ -31,6 +34,9 @@ _TIME: Final = re.compile(
 ).fullmatch
 _NEEDED: Final = frozenset(("version", "kind", "source", "sequence", "time", "actor", "data"))
 _ALLOWED: Final = _NEEDED | {"where", "on", "why", "extra", "tenant", "private"}
+
+
+Items = tuple[tuple[str, object], ...]
 
 
 class Heading(NamedTuple):
@@ -58,7 +64,7 @@ def read(entry: bytes) -> tuple[Heading, str]:
         raise Unreadable("it is no JSON") from error
     if type(document) is not dict:
         raise Unreadable("it is no object")
-    source, sequence, kind = (document.get(name) for name in ("source", "sequence", "kind"))
+    source, sequence, kind = document.get("source"), document.get("sequence"), document.get("kind")
     if not (type(source) is str and 0 < len(source) <= 128 and type(kind) is str):
         raise Unreadable("it has no source or no kind")
     if not (type(sequence) is int and 0 < sequence <= MAX_NUMBER):
@@ -152,10 +158,13 @@ def _matches(pattern: Callable[[str], object]) -> Callable[[object], bool]:
 
 
 def _part(
-    needed: tuple[str, ...] = (), **members: Callable[[object], bool]
+    *needed: str, seen: dict[Items, None] | None = None, **members: Callable[[object], bool]
 ) -> Callable[[object], bool]:
+    """A check of an object of texts; `seen` remembers good ones of a part that is often the same."""
+    required = frozenset(needed)
+
     def check(value: object) -> bool:
-        if type(value) is not dict or not all(name in value for name in needed):
+        if type(value) is not dict or not required <= value.keys():
             return False
         for name, each in value.items():
             member = members.get(name)
@@ -163,7 +172,21 @@ def _part(
                 return False
         return True
 
-    return check
+    def remembering(value: object) -> bool:
+        if type(value) is not dict or seen is None:
+            return check(value)
+        items = tuple(value.items())
+        try:
+            if items in seen:
+                return True
+        except TypeError:  # something in it cannot be remembered, and is no text
+            return False
+        good = check(value)
+        if good and len(seen) < MAX_SEEN:
+            seen[items] = None
+        return good
+
+    return check if seen is None else remembering
 
 
 def _is_extra(value: object) -> bool:
@@ -176,14 +199,14 @@ def _is_extra(value: object) -> bool:
 
 
 _PARTS: Final = {
-    "where": _part(pop=_present, region=_present),
-    "actor": _part(("role",), role=_one_of(ROLES), subject=_is_pseudonym, key=_present),
+    "where": _part(seen={}, pop=_present, region=_present),
+    "actor": _part("role", seen={}, role=_one_of(ROLES), subject=_is_pseudonym, key=_present),
     "on": _part(room=_present, peer=_present, track=_present, subject=_is_pseudonym),
     "why": _part(
-        gate=_one_of(GATES), decision=_one_of(DECISIONS), reason=_present, policy=_present
+        seen={}, gate=_one_of(GATES), decision=_one_of(DECISIONS), reason=_present, policy=_present
     ),
     "private": _part(
-        ("commitment", "vault"), commitment=_matches(_COMMITMENT), vault=_matches(_VAULT)
+        "commitment", "vault", commitment=_matches(_COMMITMENT), vault=_matches(_VAULT)
     ),
     "tenant": is_identifier,
     "extra": _is_extra,
