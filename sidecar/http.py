@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 from typing import Final
 
@@ -31,6 +32,7 @@ from sidecar.witnessing import COSIGNED, WitnessDesk
 log = logging.getLogger("sidecar")
 _FOREVER: Final = "public, max-age=31536000, immutable"
 _SHORT: Final = "no-cache"
+_STAMP: Final = re.compile(r"timestamps/[0-9]{1,16}\.(tsr|checkpoint)")
 
 
 def make_app(files: Files, metrics: Metrics, desk: WitnessDesk | None) -> Starlette:
@@ -67,6 +69,7 @@ def make_app(files: Files, metrics: Metrics, desk: WitnessDesk | None) -> Starle
             Route(f"/{CHECKPOINT}", checkpoint),
             Route(f"/{COSIGNED}", checkpoint),
             Route("/tile/{path:path}", tile),
+            Route("/timestamps/{name}", _timestamps(files)),
             Route("/metrics", exposition),
             Route("/add-checkpoint", add_checkpoint, methods=["POST"]),
         ]
@@ -99,6 +102,16 @@ class _Http(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Captures none."""
         yield
+
+
+def _timestamps(files: Files) -> Callable[[Request], Response]:
+    def timestamp(request: Request) -> Response:
+        path = request.url.path.lstrip("/")
+        if not _STAMP.fullmatch(path):
+            return PlainTextResponse("not found\n", 404)
+        return _file(files, path, "application/octet-stream", _FOREVER)
+
+    return timestamp
 
 
 def _file(files: Files, path: str, content_type: str, caching: str) -> Response:

@@ -160,6 +160,12 @@ async def test_the_log_goes_on_while_the_authority_is_away(
             await auditor.record(ONE_OF_EACH[4])
             authority.tamper = lambda answer: answer
             await metric(config, 'conclave_audit_timestamps_total{outcome="stamped"}')
+            (kept,) = list((config.log / "timestamps").glob("*.tsr"))[:1]
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{free_port}") as client:
+                shown = await client.get(f"/timestamps/{kept.name}")
+                assert shown.content == kept.read_bytes()
+                for path in ("/timestamps/lock", "/timestamps/1.tsr.new", "/timestamps/..%2flock"):
+                    assert (await client.get(path)).status_code == 404
     assert list((config.log / "timestamps").glob("*.tsr"))
     assert SIGNER.verifier.name == config.origin
 
