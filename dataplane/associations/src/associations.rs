@@ -133,6 +133,11 @@ impl Associations {
         self.shared.outputs.poll_event()
     }
 
+    /// A datagram that [`Associations::poll_transmit`] gave out found no room on its way.
+    pub fn transmit_refused(&mut self) {
+        self.shared.outputs.refuse(Refusal::TransmitQueueFull);
+    }
+
     /// Sends close_notify to every peer and ends; the datagrams are still to be drained.
     pub fn close_all(&mut self, now: Time) {
         let all: Vec<TransportId> = self.members.keys().copied().collect();

@@ -120,7 +120,7 @@ mod tests {
         let mut outputs = Outputs::new(&Limits::default());
         let transmit = Transmit {
             lane: LaneId(0),
-            path: Path { socket: 0, peer: SocketAddr::from(([192, 0, 2, 1], 9)) },
+            path: Path::udp(0, SocketAddr::from(([192, 0, 2, 1], 9))),
             transport: TransportId(0),
             datagram: vec![],
         };

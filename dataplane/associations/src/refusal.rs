@@ -34,7 +34,7 @@ refusals! {
     Panicked = "panicked",
     /// A datagram of ours with nowhere to go: no path is selected or consent expired.
     PathSilenced = "path_silenced",
-    /// The caller does not collect datagrams.
+    /// The caller does not collect datagrams, or the lane of a TCP connection has no room for them.
     TransmitQueueFull = "transmit_queue_full",
     // -- DTLS --
     /// Zero bytes: the library would take it for the end of the stream.

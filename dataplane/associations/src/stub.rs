@@ -103,7 +103,7 @@ fn begin(fault: Fault, transports: u32) -> Associations {
             role: DtlsRole::Client,
             sctp: None,
         };
-        let path = Path { socket: 0, peer: SocketAddr::from(([192, 0, 2, 1], 9)) };
+        let path = Path::udp(0, SocketAddr::from(([192, 0, 2, 1], 9)));
         for message in [
             ToAssociation::Added { transport },
             ToAssociation::Remote { transport, remote },

@@ -32,7 +32,9 @@ impl From<BindingError> for PyErr {
         match error {
             PlaneError::Config(_) => PyValueError::new_err(message),
             PlaneError::QueueFull => PyBlockingIOError::new_err(message),
-            PlaneError::Bind { source, .. } | PlaneError::System(source) => {
+            PlaneError::Bind { source, .. }
+            | PlaneError::Listen { source, .. }
+            | PlaneError::System(source) => {
                 // With an errno Python picks the subclass (PermissionError and so on).
                 match source.raw_os_error() {
                     Some(errno) => PyOSError::new_err((errno, message)),

@@ -5,7 +5,7 @@
 // PyO3 hands over owned values of what it extracted.
 #![allow(clippy::needless_pass_by_value)]
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::RawFd;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -54,7 +54,7 @@ impl DataPlane {
 #[pymethods]
 impl DataPlane {
     #[new]
-    #[pyo3(signature = (*, lanes, addresses, port, certificate, private_key,
+    #[pyo3(signature = (*, lanes, addresses, port, certificate, private_key, tcp_port=None,
         consent_timeout_ms=30_000, max_transports=16_384, receive_buffer=16_777_216,
         send_buffer=16_777_216))]
     fn new(
@@ -64,6 +64,7 @@ impl DataPlane {
         port: u16,
         certificate: Vec<u8>,
         private_key: Vec<u8>,
+        tcp_port: Option<u16>,
         consent_timeout_ms: u64,
         max_transports: usize,
         receive_buffer: usize,
@@ -77,6 +78,7 @@ impl DataPlane {
             lanes,
             addresses: addresses.into_iter().map(parse).collect::<Result<_, _>>()?,
             port,
+            tcp_port,
             certificate,
             private_key,
             consent: Duration::from_millis(consent_timeout_ms),
@@ -92,9 +94,11 @@ impl DataPlane {
     }
 
     fn local_addresses(&self, py: Python<'_>) -> Result<Vec<Vec<(String, u16)>>, BindingError> {
-        let lanes = self.with(py, |plane| plane.addresses())?;
-        let pair = |address: std::net::SocketAddr| (address.ip().to_string(), address.port());
-        Ok(lanes.into_iter().map(|lane| lane.into_iter().map(pair).collect()).collect())
+        Ok(pairs(self.with(py, |plane| plane.addresses())?))
+    }
+
+    fn tcp_addresses(&self, py: Python<'_>) -> Result<Vec<Vec<(String, u16)>>, BindingError> {
+        Ok(pairs(self.with(py, |plane| plane.tcp_addresses())?))
     }
 
     #[pyo3(signature = (limit=1024))]
@@ -303,4 +307,10 @@ impl DataPlane {
     ) -> Result<(), BindingError> {
         self.channel(py, ChannelCommand::Close { transport: TransportId(transport), stream })
     }
+}
+
+/// Addresses of each lane, as text and port.
+fn pairs(lanes: Vec<Vec<SocketAddr>>) -> Vec<Vec<(String, u16)>> {
+    let pair = |address: SocketAddr| (address.ip().to_string(), address.port());
+    lanes.into_iter().map(|lane| lane.into_iter().map(pair).collect()).collect()
 }

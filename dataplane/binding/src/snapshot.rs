@@ -39,6 +39,8 @@ fn lane_to_python<'py>(py: Python<'py>, lane: &LaneSnapshot) -> PyResult<Bound<'
     dict.set_item("kernel_drops", lane.kernel_drops)?;
     dict.set_item("gso_fallbacks", lane.gso_fallbacks)?;
     dict.set_item("send_calls", lane.send_calls)?;
+    let streams = lane.streams;
+    dict.set_item("tcp", (streams.open, streams.accepted, streams.waiting))?;
     dict.set_item("latency_us", lane.latency.cumulative().to_vec())?;
     dict.set_item("busy_ns", lane.busy_ns)?;
     dict.set_item("transports", stats.transports.iter().map(transport).collect::<Vec<_>>())?;

@@ -6,15 +6,29 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::command::RemoteParameters;
 use crate::event::{CloseReason, SrtpProfile};
-use crate::ids::TransportId;
+use crate::ids::{ConnectionId, TransportId};
 
-/// A way to a peer: one of the lane's sockets and the peer's address on it.
+/// A way to a peer: one of the lane's sockets and the peer's address on it, or a TCP connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Path {
-    /// Index of the socket on the lane.
+    /// Index of the UDP socket on the lane, or of the listener that accepted the connection.
     pub socket: u8,
     /// The peer, with IPv4-mapped IPv6 already normalised to IPv4.
     pub peer: SocketAddr,
+    /// Over TCP (RFC 6544): which connection. A later one from the same address is another path.
+    pub connection: Option<ConnectionId>,
+}
+
+impl Path {
+    /// A peer behind a UDP socket of the lane.
+    pub const fn udp(socket: u8, peer: SocketAddr) -> Self {
+        Self { socket, peer, connection: None }
+    }
+
+    /// A peer at the other end of a connection that listener `socket` accepted.
+    pub const fn tcp(socket: u8, peer: SocketAddr, connection: ConnectionId) -> Self {
+        Self { socket, peer, connection: Some(connection) }
+    }
 }
 
 /// From a lane to the associations thread.
@@ -46,7 +60,7 @@ pub enum ToAssociation {
         /// Its bytes, never empty.
         data: Vec<u8>,
     },
-    /// Consent expired: send nothing until the next `Selected`.
+    /// Consent expired or the last connection broke: send nothing until the next `Selected`.
     Silenced {
         /// Which.
         transport: TransportId,
@@ -86,6 +100,13 @@ pub enum FromAssociation {
         local: MasterKey,
         /// Opens what the peer sends.
         remote: MasterKey,
+    },
+    /// A DTLS datagram for a TCP connection: only its lane may write there, lest a frame be torn.
+    Datagram {
+        /// Where to.
+        path: Path,
+        /// Its bytes.
+        data: Vec<u8>,
     },
     /// The association failed or was closed by the peer.
     Closed {

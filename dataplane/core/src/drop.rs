@@ -158,6 +158,8 @@ drop_reasons! {
     LegNotReady = "leg_not_ready",
     /// The send batch is full: the lane sheds this packet.
     SendQueueFull = "send_queue_full",
+    /// The receiver's connection gave up video; until it has caught up there is no point in more.
+    ReceiverBlocked = "receiver_blocked",
     /// Nobody wants the leg at present.
     LegPaused = "leg_paused",
     /// Another simulcast stream is on the wire.
@@ -232,6 +234,37 @@ drop_reasons! {
     SendAgain = "send_again",
     /// The kernel refused to send (no route, forbidden, too long).
     SendError = "send_error",
+    // -- TCP connections (RFC 4571, RFC 6544): refused ones, closed ones, and what their backlogs gave up --
+    /// A connection beyond those that a lane takes.
+    TcpFull = "tcp_full",
+    /// A connection beyond those that one address may have, or may have without a believed check.
+    TcpAddressLimit = "tcp_address_limit",
+    /// No connection can be accepted: the process has no descriptor left, or the kernel no memory.
+    TcpNoDescriptor = "tcp_no_descriptor",
+    /// A connection broke before it could be accepted.
+    TcpAcceptFailed = "tcp_accept_failed",
+    /// Closed: what came first was no check, or no check was believed.
+    TcpUnproven = "tcp_unproven",
+    /// Closed: no check was believed in time.
+    TcpCheckTimeout = "tcp_check_timeout",
+    /// Closed: a frame began and did not end in time.
+    TcpFrameTimeout = "tcp_frame_timeout",
+    /// Closed: a frame claims to be longer than any datagram.
+    TcpFrameTooLong = "tcp_frame_too_long",
+    /// Closed: it serves no transport any more.
+    TcpUnused = "tcp_unused",
+    /// Closed: the peer took nothing of what waited for it for too long.
+    TcpStalled = "tcp_stalled",
+    /// The peer closed its connection, or the network broke it.
+    TcpClosed = "tcp_closed",
+    /// Meant for a connection that is gone.
+    TcpGone = "tcp_gone",
+    /// Video that a connection did not take in time, or that was too much.
+    TcpVideoShed = "tcp_video_shed",
+    /// Audio that a connection did not take in time, or that was too much.
+    TcpAudioShed = "tcp_audio_shed",
+    /// Nothing was left to give up for a check, a handshake or a report.
+    TcpQueueFull = "tcp_queue_full",
     /// Handling it panicked: a bug; its transport was discarded.
     Panicked = "panicked",
     /// The control plane does not collect its events.

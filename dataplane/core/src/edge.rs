@@ -24,6 +24,7 @@
 mod addresses;
 mod clock;
 mod connectivity;
+mod error;
 mod gatekeeper;
 mod hold;
 mod transport;
@@ -38,12 +39,14 @@ use crate::demux::{self, Class};
 use crate::drop::{DropCounters, DropReason};
 use crate::event::{CloseReason, Event, SrtpProfile};
 use crate::hash::{split, Keyed};
+use crate::ice::Lost;
 use crate::idmap::IdMap;
 use crate::ids::TransportId;
 use crate::stats::TransportStats;
 use crate::time::Time;
 
 pub use addresses::normalised;
+pub use error::EdgeError;
 pub use hold::Held;
 
 use addresses::{Addresses, Seat};
@@ -65,43 +68,6 @@ pub struct EdgeConfig {
     pub consent: Duration,
     /// Transports that may exist at once.
     pub max_transports: usize,
-}
-
-/// Why a call was refused: a mistake of the caller, or one that crossed a removal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EdgeError {
-    /// No such transport.
-    UnknownTransport,
-    /// The identity is in use.
-    TransportExists,
-    /// The ufrag is in use.
-    UfragTaken,
-    /// As many transports as there may be.
-    TooManyTransports,
-    /// Ufrag or password of a length that ICE forbids.
-    BadCredentials,
-    /// Key or salt of a length that the profile does not have.
-    BadKeys,
-    /// These keys are installed already: starting over with them would repeat indexes.
-    KeysInUse,
-    /// The transport is closed.
-    Closed,
-}
-
-impl EdgeError {
-    /// The stable snake_case name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::UnknownTransport => "unknown_transport",
-            Self::TransportExists => "transport_exists",
-            Self::UfragTaken => "ufrag_taken",
-            Self::TooManyTransports => "too_many_transports",
-            Self::BadCredentials => "bad_credentials",
-            Self::BadKeys => "bad_keys",
-            Self::KeysInUse => "keys_in_use",
-            Self::Closed => "transport_closed",
-        }
-    }
 }
 
 /// Something the lane has to pass on.
@@ -366,6 +332,25 @@ impl Edge {
         let transport = self.slots[slot as usize].as_ref()?;
         transport.gate(now).ok()?;
         transport.ice.selected()
+    }
+
+    /// The connection behind `path` broke or was closed: it is validated no more. If it was the selected
+    /// one, another takes its place, or the transport is silent until the next check.
+    pub fn disconnect(&mut self, path: Path) -> Option<TransportId> {
+        let path = normalised(path);
+        let seat = self.addresses.get(path)?;
+        self.addresses.remove_all(vec![path]);
+        let transport = self.seated(seat).ok()?;
+        let (id, lost) = (transport.id, transport.ice.lose(path));
+        match lost {
+            Lost::Spare => {}
+            Lost::Replaced(path) => self.tell_moved(id, path),
+            Lost::Last => {
+                let silenced = ToAssociation::Silenced { transport: id };
+                self.events.push_back(EdgeEvent::Association(silenced));
+            }
+        }
+        Some(id)
     }
 
     /// Whose validated address `path` is.

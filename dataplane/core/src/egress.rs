@@ -11,6 +11,7 @@ mod history;
 mod leg;
 mod numbers;
 mod packet;
+mod reach;
 mod repair;
 mod report;
 mod selector;
@@ -179,23 +180,6 @@ impl Egress {
         }
         self.transports[index] = Some(Transport::new(transport));
         self.transport_index.insert(transport, index);
-    }
-
-    /// Whether a transport has keys and an address; its legs start, or wait, accordingly.
-    pub fn set_ready(&mut self, now: Time, transport: TransportId, ready: bool) {
-        let Some(&index) = self.transport_index.get(&transport) else { return };
-        let Some(state) = &mut self.transports[index] else { return };
-        if state.ready == ready {
-            return;
-        }
-        state.ready = ready;
-        for track in self.tracks.values_mut() {
-            for leg in track.legs.iter_mut().filter(|leg| leg.transport == index) {
-                leg.selector.interrupt(now);
-                leg.attention = true;
-            }
-            settle(track, &self.transports, now, &mut self.asks, &mut self.due);
-        }
     }
 
     /// Ends a transport with its legs.
@@ -462,7 +446,8 @@ fn settle(
             continue;
         }
         let rtt = transport.rtt().unwrap_or_default();
-        if let Some(stream) = transport.ready.then(|| leg.selector.poll_wish(now, rtt)).flatten() {
+        let reached = transport.takes(leg.kind).is_ok();
+        if let Some(stream) = reached.then(|| leg.selector.poll_wish(now, rtt)).flatten() {
             let ask = Ask::Keyframe { home, track: id, stream };
             if !asks.contains(&ask) {
                 asks.push(ask);
@@ -473,7 +458,7 @@ fn settle(
             leg.told = current;
             asks.push(Ask::Tell(Event::LegChanged { leg: leg.id, current }));
         }
-        let wish = leg.selector.poll_timeout().filter(|_| transport.ready);
+        let wish = leg.selector.poll_timeout().filter(|_| reached);
         *due = [*due, wish, leg.report_due()].into_iter().flatten().min();
     }
     if track.wanted != streams {

@@ -81,6 +81,17 @@ pub struct Accepted {
     pub retired: Option<Box<[u8]>>,
 }
 
+/// What the end of a connection means for its transport.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lost {
+    /// Nothing: it was not the selected one.
+    Spare,
+    /// This address is selected instead.
+    Replaced(Path),
+    /// No address is left to send to until another one is checked.
+    Last,
+}
+
 /// Our half of a credential pair.
 struct Local {
     ufrag: Box<[u8]>,
@@ -350,6 +361,15 @@ impl Ice {
     /// `path` belongs to another transport from now on.
     pub fn forget(&mut self, path: Path) {
         self.tuples.retain(|tuple| tuple.path != path);
+    }
+
+    /// The connection behind `path` broke. What else is validated takes over, if anything is.
+    pub fn lose(&mut self, path: Path) -> Lost {
+        let before = self.tuples.selected();
+        if !self.tuples.lose(path) || before != Some(path) {
+            return Lost::Spare;
+        }
+        self.tuples.selected().map_or(Lost::Last, Lost::Replaced)
     }
 
     /// Every address has to be validated again. Returns those that were.

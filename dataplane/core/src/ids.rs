@@ -24,6 +24,11 @@ id!(
     u32
 );
 id!(
+    /// One TCP connection of a lane; a number comes again only after a million others in its place.
+    ConnectionId,
+    std::num::NonZeroU32
+);
+id!(
     /// One execution lane: a thread with its own sockets.
     LaneId,
     u8

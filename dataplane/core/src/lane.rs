@@ -20,7 +20,7 @@ use crate::idmap::IdMap;
 use crate::ids::{LaneId, TrackId, TransportId};
 use crate::ingress::{Arrived, Ingress, IngressConfig, IngressOut};
 use crate::media::MediaPacket;
-use crate::outbox::{Outbox, NO_TRANSPORT};
+use crate::outbox::{Load, Outbox, NO_TRANSPORT};
 use crate::relay::{RelayControl, Relays};
 use crate::rtcp::Compound;
 use crate::stats::{Flow, LaneStats, TransportStats};
@@ -134,6 +134,32 @@ impl Lane {
         self.settle(now, relays);
     }
 
+    /// The connection behind `path` broke or was closed. Its transport goes on over what else is validated,
+    /// or waits for a check.
+    pub fn handle_disconnect(&mut self, now: Time, path: Path, relays: &mut impl Relays) {
+        if let Some(transport) = self.edge.disconnect(path) {
+            if self.edge.selected(now, transport).is_none() {
+                self.egress.set_ready(now, transport, false);
+            }
+        }
+        self.settle(now, relays);
+    }
+
+    /// The connection behind `path` gave up video (`blocked`), or has caught up since.
+    pub fn set_blocked(&mut self, now: Time, path: Path, blocked: bool, relays: &mut impl Relays) {
+        if let Some(transport) = self.edge.owner(path) {
+            if self.edge.selected(now, transport) == Some(path) {
+                self.egress.set_blocked(now, transport, blocked);
+            }
+        }
+        self.settle(now, relays);
+    }
+
+    /// Whether a check has validated `path` and nothing has ended that.
+    pub fn is_validated(&mut self, path: Path) -> bool {
+        self.edge.owner(path).is_some()
+    }
+
     /// A command from the control plane.
     pub fn handle_command(&mut self, now: Time, command: Command, relays: &mut impl Relays) {
         if let Err(reason) = self.execute(now, command, relays) {
@@ -157,6 +183,7 @@ impl Lane {
                 self.unlocked.push(transport);
                 self.outputs.events.push(Event::TransportConnected { transport, profile });
             }
+            FromAssociation::Datagram { path, data } => self.reply(path, &data),
             FromAssociation::Closed { transport, reason } => {
                 // The edge tells the control plane, unless it was over already.
                 if self.edge.close(now, transport, reason).is_err() {
@@ -309,10 +336,10 @@ impl Lane {
         }
     }
 
-    /// An answer to a connectivity check.
+    /// An answer to a connectivity check, or a DTLS datagram for a connection.
     fn reply(&mut self, path: Path, bytes: &[u8]) {
-        let queued = self.outbox.queue(NO_TRANSPORT, |slot| {
-            slot[..bytes.len()].copy_from_slice(bytes);
+        let queued = self.outbox.queue(NO_TRANSPORT, Load::Control, |slot| {
+            slot.get_mut(..bytes.len()).ok_or(DropReason::TooBig)?.copy_from_slice(bytes);
             Ok((path, bytes.len()))
         });
         if let Err(reason) = queued {

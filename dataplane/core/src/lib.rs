@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod association;
+pub mod backlog;
 pub mod codec;
 pub mod command;
 pub mod demux;
@@ -13,6 +14,7 @@ pub mod drop;
 pub mod edge;
 pub mod egress;
 pub mod event;
+pub mod framing;
 pub mod hash;
 pub mod ice;
 pub mod idmap;

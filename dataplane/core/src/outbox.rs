@@ -31,11 +31,35 @@ pub const NO_TRANSPORT: TransportId = TransportId(u32::MAX);
 const BUCKETS: usize = SLOTS * 2;
 const NONE: u16 = u16::MAX;
 
+/// What a packet carries, as far as a connection must know that cannot take everything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Load {
+    /// A connectivity check's answer, DTLS, RTCP.
+    #[default]
+    Control,
+    /// Sound.
+    Audio,
+    /// A picture.
+    Video,
+}
+
+/// Packets for one path that can leave together.
+#[derive(Clone, Copy, Debug)]
+pub struct Run<'r, 'a> {
+    /// Where to.
+    pub path: Path,
+    /// Their bytes, in order; those slices outlive the run.
+    pub packets: &'r [&'a [u8]],
+    /// What each carries.
+    pub loads: &'r [Load],
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Slot {
     path: Path,
     len: u16,
     next: u16,
+    load: Load,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -101,6 +125,7 @@ impl Outbox {
     pub fn queue(
         &mut self,
         transport: TransportId,
+        load: Load,
         fill: impl FnOnce(&mut [u8]) -> Result<(Path, usize), DropReason>,
     ) -> Result<usize, DropReason> {
         self.forget_drained();
@@ -110,7 +135,7 @@ impl Outbox {
         }
         let (path, len) = fill(&mut self.arena[index * SLOT..][..SLOT])?;
         debug_assert!(len <= SLOT);
-        self.slots.push(Slot { path, len: len as u16, next: NONE });
+        self.slots.push(Slot { path, len: len as u16, next: NONE, load });
         self.append(transport, index as u16);
         Ok(len)
     }
@@ -120,7 +145,7 @@ impl Outbox {
     ///
     /// The slices outlive the call of `send`: they live as long as the outbox stays borrowed, so the
     /// caller can gather the runs of many destinations and send them by one system call.
-    pub fn drain<'a>(&'a mut self, mut send: impl FnMut(Path, &[&'a [u8]])) {
+    pub fn drain<'a>(&'a mut self, mut send: impl FnMut(Run<'_, 'a>)) {
         self.forget_drained();
         self.drained = true;
         let waiting: &'a Self = self;
@@ -146,9 +171,10 @@ impl Outbox {
     }
 
     /// Sends the run that starts at slot `first`; returns where the next one starts.
-    fn send_run<'a>(&'a self, first: u16, send: &mut impl FnMut(Path, &[&'a [u8]])) -> u16 {
+    fn send_run<'a>(&'a self, first: u16, send: &mut impl FnMut(Run<'_, 'a>)) -> u16 {
         let head = self.slots[usize::from(first)];
         let mut run: [&'a [u8]; MAX_RUN] = [&[]; MAX_RUN];
+        let mut loads = [Load::Control; MAX_RUN];
         let (mut count, mut bytes, mut at) = (0, 0, first);
         while at != NONE && count < MAX_RUN {
             let slot = self.slots[usize::from(at)];
@@ -157,6 +183,7 @@ impl Outbox {
                 break;
             }
             run[count] = &self.arena[usize::from(at) * SLOT..][..usize::from(slot.len)];
+            loads[count] = slot.load;
             count += 1;
             bytes += usize::from(slot.len);
             at = slot.next;
@@ -164,7 +191,7 @@ impl Outbox {
                 break;
             }
         }
-        send(head.path, &run[..count]);
+        send(Run { path: head.path, packets: &run[..count], loads: &loads[..count] });
         at
     }
 
@@ -196,12 +223,12 @@ mod tests {
     use std::collections::HashMap;
 
     fn path(port: u16) -> Path {
-        Path { socket: 0, peer: ([127, 0, 0, 1], port).into() }
+        Path::udp(0, ([127, 0, 0, 1], port).into())
     }
 
     fn push(outbox: &mut Outbox, transport: u32, len: usize, mark: u8) {
         outbox
-            .queue(TransportId(transport), |slot| {
+            .queue(TransportId(transport), Load::Video, |slot| {
                 slot[..len].fill(mark);
                 Ok((path(transport as u16), len))
             })
@@ -216,7 +243,9 @@ mod tests {
             push(&mut outbox, 2, 1000, mark);
         }
         let mut runs = Vec::new();
-        outbox.drain(|to, run| runs.push((to, run.iter().map(|p| p[0]).collect::<Vec<_>>())));
+        outbox.drain(|run| {
+            runs.push((run.path, run.packets.iter().map(|p| p[0]).collect::<Vec<_>>()));
+        });
         assert_eq!(runs, [(path(1), vec![0, 1, 2]), (path(2), vec![0, 1, 2])]);
         assert!(outbox.is_empty());
     }
@@ -228,7 +257,7 @@ mod tests {
             push(&mut outbox, 1, len, 0);
         }
         let mut runs = Vec::new();
-        outbox.drain(|_, run| runs.push(run.iter().map(|p| p.len()).collect::<Vec<_>>()));
+        outbox.drain(|run| runs.push(run.packets.iter().map(|p| p.len()).collect::<Vec<_>>()));
         assert_eq!(runs, [vec![900, 900, 500], vec![500], vec![800]]);
     }
 
@@ -236,10 +265,10 @@ mod tests {
     fn a_changed_path_inside_a_chain_starts_a_new_run() {
         let mut outbox = Outbox::default();
         for port in [1, 2, 1] {
-            outbox.queue(TransportId(9), |_| Ok((path(port), 100))).unwrap();
+            outbox.queue(TransportId(9), Load::Audio, |_| Ok((path(port), 100))).unwrap();
         }
         let mut ports = Vec::new();
-        outbox.drain(|to, run| ports.push((to.peer.port(), run.len())));
+        outbox.drain(|run| ports.push((run.path.peer.port(), run.packets.len())));
         assert_eq!(ports, [(1, 1), (2, 1), (1, 1)]);
     }
 
@@ -249,10 +278,10 @@ mod tests {
         for _ in 0..SLOTS {
             push(&mut outbox, 1, 100, 0);
         }
-        let refused = outbox.queue(TransportId(1), |_| Ok((path(1), 1)));
+        let refused = outbox.queue(TransportId(1), Load::Control, |_| Ok((path(1), 1)));
         assert_eq!(refused, Err(DropReason::SendQueueFull));
         let mut sent = 0;
-        outbox.drain(|_, run| sent += run.len());
+        outbox.drain(|run| sent += run.packets.len());
         assert_eq!(sent, SLOTS);
         push(&mut outbox, 1, 100, 0);
         assert_eq!(outbox.len(), 1);
@@ -261,10 +290,10 @@ mod tests {
     #[test]
     fn a_refused_fill_leaves_nothing_behind() {
         let mut outbox = Outbox::default();
-        let refused = outbox.queue(TransportId(1), |_| Err(DropReason::LegNotReady));
+        let refused = outbox.queue(TransportId(1), Load::Control, |_| Err(DropReason::LegNotReady));
         assert_eq!(refused, Err(DropReason::LegNotReady));
         assert!(outbox.is_empty());
-        outbox.drain(|_, _| panic!("nothing was queued"));
+        outbox.drain(|_| panic!("nothing was queued"));
     }
 
     proptest! {
@@ -281,7 +310,9 @@ mod tests {
                     expected.entry(transport as u16).or_default().push((len, index as u8));
                 }
                 let mut seen: HashMap<u16, Vec<(usize, u8)>> = HashMap::new();
-                outbox.drain(|to, run| {
+                outbox.drain(|run| {
+                    let (to, loads, run) = (run.path, run.loads, run.packets);
+                    assert_eq!(loads, vec![Load::Video; run.len()]);
                     let bytes: usize = run.iter().map(|p| p.len()).sum();
                     assert!(!run.is_empty() && run.len() <= MAX_RUN && bytes <= MAX_RUN_BYTES);
                     let (last, whole) = run.split_last().unwrap();

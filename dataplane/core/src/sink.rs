@@ -2,6 +2,7 @@
 
 use crate::drop::DropReason;
 use crate::ids::TransportId;
+use crate::media::MediaKind;
 
 /// Largest plaintext RTP or RTCP packet that is ever built: the path MTU budget less the SRTP trailer.
 pub const MAX_PACKET: usize = 1_452;
@@ -11,10 +12,12 @@ pub const MAX_PACKET: usize = 1_452;
 /// `write` gets a slot of at least [`MAX_PACKET`] bytes and returns how many it filled; the sink seals in
 /// place and queues. One call is one packet, in wire order per transport.
 pub trait PacketSink {
-    /// Sends one RTP packet; returns its sealed length in bytes.
+    /// Sends one RTP packet; returns its sealed length in bytes. A way out that is too narrow for both gives
+    /// up video before audio.
     fn send_rtp(
         &mut self,
         transport: TransportId,
+        kind: MediaKind,
         write: impl FnOnce(&mut [u8]) -> usize,
     ) -> Result<usize, DropReason>;
 

@@ -71,8 +71,7 @@ fn an_answer_over_ipv6_fits_over_the_shortest_check() {
     let shortest = IceCredentials { ufrag: "abcd".into(), pwd: "p".repeat(22) };
     rig.edge.add_transport(TransportId(8), &shortest).unwrap();
     let check = Check { to: shortest, theirs: "e".into(), ..Check::new("", 1) }.bytes();
-    let from =
-        conclave_core::association::Path { socket: 0, peer: "[2001:db8::1]:4".parse().unwrap() };
+    let from = conclave_core::association::Path::udp(0, "[2001:db8::1]:4".parse().unwrap());
     let Got::Reply(answer) = rig.receive(0, from, &check) else { panic!("no answer") };
     assert_eq!(Message::parse(&answer).unwrap().kind, stun::BINDING_SUCCESS);
 }
@@ -247,7 +246,7 @@ fn one_source_may_fail_fifty_times_a_second() {
     }
     assert_eq!(rig.drops(), [(DropReason::StunUnknownUfrag, 50), (DropReason::StunRate, 10)]);
     // Believed checks cost nothing, so another address is not kept out, and a second later nobody is.
-    let other = conclave_core::association::Path { socket: 0, peer: ([203, 0, 113, 1], 1).into() };
+    let other = conclave_core::association::Path::udp(0, ([203, 0, 113, 1], 1).into());
     for number in 0..200 {
         let got = rig.receive(0, other, &Check::new("a", number).bytes());
         assert!(matches!(got, Got::Reply(_)));
@@ -262,8 +261,7 @@ fn all_unvalidated_sources_together_may_ask_for_two_thousand_integrity_tests_a_s
     let nonsense = Check::new("nobody", 1).bytes();
     for source in 0..2_500u16 {
         let [high, low] = source.to_be_bytes();
-        let from =
-            conclave_core::association::Path { socket: 0, peer: ([10, 0, high, low], 1).into() };
+        let from = conclave_core::association::Path::udp(0, ([10, 0, high, low], 1).into());
         rig.receive(0, from, &nonsense);
         rig.receive(0, from, &forged);
     }
@@ -320,10 +318,8 @@ fn transports_ufrags_and_credentials_are_checked_when_they_are_added() {
 #[test]
 fn mapped_addresses_are_answered_as_what_they_are() {
     let mut rig = Rig::new();
-    let mapped = conclave_core::association::Path {
-        socket: 0,
-        peer: "[::ffff:198.51.100.7]:1".parse().unwrap(),
-    };
+    let mapped =
+        conclave_core::association::Path::udp(0, "[::ffff:198.51.100.7]:1".parse().unwrap());
     let mut check = Check::new("a", 1).bytes();
     rig.edge.handle_datagram(at(0), mapped, &mut check);
     assert_eq!(rig.edge.selected(at(0), ID), Some(path(1)));

@@ -133,7 +133,7 @@ fn a_flood_of_forged_sources_does_not_keep_a_peer_out() {
     let forged = Check::new("nobody", 1).bytes();
     for source in 0..50_000u32 {
         let ip = std::net::Ipv4Addr::from_bits(0x0A00_0000 + source);
-        let from = conclave_core::association::Path { socket: 0, peer: (ip, 1).into() };
+        let from = conclave_core::association::Path::udp(0, (ip, 1).into());
         let mut buf = forged.clone();
         rig.edge.handle_datagram(at(1), from, &mut buf);
     }

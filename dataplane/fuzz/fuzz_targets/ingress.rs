@@ -98,6 +98,7 @@ impl PacketSink for Sink {
     fn send_rtp(
         &mut self,
         _: TransportId,
+        _: MediaKind,
         _: impl FnOnce(&mut [u8]) -> usize,
     ) -> Result<usize, DropReason> {
         panic!("ingress sends no RTP")

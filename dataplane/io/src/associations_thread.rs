@@ -1,8 +1,8 @@
 //! The associations thread: DTLS handshakes and data channels beside the lanes.
 //!
 //! In: DTLS datagrams and news of transports from the lanes, channel commands from the control plane. Out:
-//! datagrams on the lanes' sockets (through descriptors of its own), SRTP keys for the lanes, events. It can
-//! be as busy as it likes: no lane ever waits for it.
+//! datagrams on the lanes' sockets (through descriptors of its own; those for TCP connections go to the lane),
+//! SRTP keys for the lanes, events. It can be as busy as it likes: no lane ever waits for it.
 
 use std::net::UdpSocket;
 use std::os::fd::AsRawFd;
@@ -197,8 +197,16 @@ impl AssociationsThread {
                 return;
             }
             let same = |a: &Transmit, b: &Transmit| (a.lane, a.path) == (b.lane, b.path);
-            for run in self.batch.chunk_by(same) {
-                let senders = self.senders.get_mut(usize::from(run[0].lane.0));
+            for run in self.batch.chunk_by_mut(same) {
+                let lane = usize::from(run[0].lane.0);
+                if run[0].path.connection.is_some() {
+                    // The lane alone writes to its connections.
+                    let keys = self.parts.lanes.get_mut(lane).map(|lane| &mut lane.keys);
+                    let untold = hand_over(run, keys);
+                    (0..untold).for_each(|_| self.associations.transmit_refused());
+                    continue;
+                }
+                let senders = self.senders.get_mut(lane);
                 let socket = usize::from(run[0].path.socket);
                 if let Some(sender) = senders.and_then(|senders| senders.get_mut(socket)) {
                     let datagrams: Vec<&[u8]> =
@@ -243,5 +251,16 @@ impl AssociationsThread {
     fn say_goodbye(&mut self) {
         self.associations.close_all(self.parts.clock.now());
         self.transmit();
+        self.parts.lanes.iter_mut().for_each(|lane| lane.keys.flush());
     }
+}
+
+/// Gives datagrams for a TCP connection to its lane; how many it has no room for. DTLS repeats them.
+fn hand_over(run: &mut [Transmit], keys: Option<&mut Outlet<FromAssociation>>) -> usize {
+    let Some(keys) = keys else { return run.len() };
+    let messages = run.iter_mut().map(|transmit| FromAssociation::Datagram {
+        path: transmit.path,
+        data: std::mem::take(&mut transmit.datagram),
+    });
+    messages.filter_map(|message| keys.push(message, Worth::Shed).err()).count()
 }

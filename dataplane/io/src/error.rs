@@ -17,6 +17,13 @@ pub enum PlaneError {
         /// What the kernel said.
         source: io::Error,
     },
+    /// A TCP port could not be listened on.
+    Listen {
+        /// Which address and port.
+        address: SocketAddr,
+        /// What the kernel said.
+        source: io::Error,
+    },
     /// The machine refused a descriptor or a thread.
     System(io::Error),
     /// A lane does not take its commands and the queue of waiting ones is full.
@@ -28,6 +35,9 @@ impl fmt::Display for PlaneError {
         match self {
             Self::Config(message) => f.write_str(message),
             Self::Bind { address, source } => write!(f, "cannot bind UDP {address}: {source}"),
+            Self::Listen { address, source } => {
+                write!(f, "cannot listen on TCP {address}: {source}")
+            }
             Self::System(source) => write!(f, "the data plane cannot start: {source}"),
             Self::QueueFull => f.write_str("the data plane does not take commands any more"),
         }
@@ -37,7 +47,9 @@ impl fmt::Display for PlaneError {
 impl std::error::Error for PlaneError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Bind { source, .. } | Self::System(source) => Some(source),
+            Self::Bind { source, .. } | Self::Listen { source, .. } | Self::System(source) => {
+                Some(source)
+            }
             Self::Config(_) | Self::QueueFull => None,
         }
     }

@@ -19,16 +19,17 @@ use rtrb::Consumer;
 
 use crate::clock::{Arrivals, Clock};
 use crate::delivery::{deliver_events, deliver_messages};
+use crate::departure::Departure;
 use crate::doorbell::Doorbell;
-use crate::guard::{contain, guard, Panicked};
-use crate::histogram::Histogram;
+use crate::guard::{guard, Panicked};
+use crate::intake::Intake;
 use crate::outlet::Outlet;
-use crate::plane::MAX_ADDRESSES;
 use crate::receive::{Receiver, SLOTS};
 use crate::relay::{RelayExits, RelayIn, Relayed};
-use crate::send::{Sender, UdpWire};
 use crate::snapshot::{LaneSnapshot, Latest};
 use crate::starved::Starved;
+use crate::stream::READ_BUFFER;
+use crate::streams::Streams;
 use crate::thread::StopFlag;
 use crate::wait::Waiter;
 
@@ -59,6 +60,8 @@ pub struct LaneParts {
     pub clock: Clock,
     /// One socket per address.
     pub sockets: Vec<UdpSocket>,
+    /// The TCP connections, unless there may be none.
+    pub streams: Option<Streams>,
     /// Where this thread sleeps.
     pub bell: Arc<Doorbell>,
     /// From the control plane.
@@ -85,6 +88,7 @@ pub fn run(parts: LaneParts, stop: &StopFlag) {
     while !stop.is_set() {
         lane.turn();
     }
+    lane.say_goodbye();
 }
 
 struct LaneThread {
@@ -92,11 +96,10 @@ struct LaneThread {
     lane: Lane,
     waiter: Waiter,
     receiver: Receiver,
-    senders: Vec<Sender<UdpWire>>,
-    /// Arrivals whose packets wait in the outbox, with their number.
-    unsent: Vec<(Time, u64)>,
+    departure: Departure,
+    /// What was read from a connection; they take turns.
+    stream_bytes: Box<[u8]>,
     drops: DropCounters,
-    latency: Histogram,
     kernel_drops: Vec<u32>,
     woke: Time,
     busy: Duration,
@@ -105,19 +108,19 @@ struct LaneThread {
 }
 
 impl LaneThread {
-    fn new(parts: LaneParts) -> Self {
+    fn new(mut parts: LaneParts) -> Self {
         let mut fds = vec![parts.bell.fd()];
         fds.extend(parts.sockets.iter().map(AsRawFd::as_raw_fd));
-        let wire = |socket: &UdpSocket| Sender::new(UdpWire(socket.as_raw_fd()));
+        let streams = parts.streams.take();
+        fds.extend(streams.as_ref().map(Streams::fd));
         let now = parts.clock.now();
         Self {
             lane: Lane::new(parts.config),
             waiter: Waiter::new(&fds),
             receiver: Receiver::default(),
-            senders: parts.sockets.iter().map(wire).collect(),
-            unsent: Vec::with_capacity(SLOTS * 64),
+            departure: Departure::new(&parts.sockets, streams),
+            stream_bytes: vec![0; READ_BUFFER].into_boxed_slice(),
             drops: DropCounters::default(),
-            latency: Histogram::default(),
             kernel_drops: vec![0; parts.sockets.len()],
             woke: now,
             busy: Duration::ZERO,
@@ -127,15 +130,23 @@ impl LaneThread {
         }
     }
 
+    /// Sends the last words of the associations, which went before, to those who came by TCP.
+    fn say_goodbye(&mut self) {
+        self.hear_associations();
+        self.flush();
+    }
+
     fn turn(&mut self) {
         self.sleep();
         // Before the datagrams: one that was provoked by a command or sealed with new keys finds them.
         self.obey();
         self.hear_associations();
         self.receive();
+        self.receive_streams();
         self.hear_lanes();
         self.expire();
         self.flush();
+        self.look_after_streams();
         self.deliver();
         self.publish();
     }
@@ -165,7 +176,8 @@ impl LaneThread {
         let timers = self.lane.poll_timeout().map(|due| due.max(self.timers_rest_until));
         let backlog = self.parts.events.has_backlog() || self.parts.to_associations.has_backlog();
         let retry = backlog.then(|| self.woke + RETRY);
-        [timers, retry].into_iter().flatten().fold(self.publish_at, Time::min)
+        let streams = self.departure.streams.as_ref().and_then(Streams::deadline);
+        [timers, retry, streams].into_iter().flatten().fold(self.publish_at, Time::min)
     }
 
     fn receive(&mut self) {
@@ -192,30 +204,47 @@ impl LaneThread {
     }
 
     fn take_message(&mut self, socket: usize, index: usize, arrivals: Arrivals) {
-        let Self { lane, receiver, parts, drops, unsent, senders, latency, .. } = self;
-        let message = receiver.message(index);
+        let message = self.receiver.message(index);
         if let Some(overflow) = message.overflow {
             self.kernel_drops[socket] = overflow;
         }
         let peer = match message.source() {
             Ok(peer) => peer,
-            Err(reason) => return drops.count(reason),
+            Err(reason) => return self.drops.count(reason),
         };
-        let path = Path { socket: socket as u8, peer };
-        let (now, arrival) = (arrivals.now(), arrivals.at(message.stamp));
+        let path = Path::udp(socket as u8, peer);
+        let times = (arrivals.now(), arrivals.at(message.stamp));
+        let Self { lane, parts, drops, departure, .. } = self;
+        let (exits, clock) = (&mut parts.exits, parts.clock);
+        let mut intake = Intake { lane, exits, drops, departure, clock };
         for datagram in message.segments() {
-            if lane.outbox().is_crowded() {
-                flush(lane, senders, unsent, latency, parts.clock);
-            }
-            let before = lane.outbox().len();
-            let panics = contain(
-                &mut (&mut *lane, &mut parts.exits),
-                |(lane, exits)| lane.handle_datagram(now, arrival, path, datagram, *exits),
-                |(lane, exits)| lane.discard(now, path, *exits),
-            );
-            drops.add(DropReason::Panicked, panics);
-            note_unsent(unsent, arrival, lane.outbox().len() != before);
+            intake.take(times, path, datagram);
         }
+    }
+
+    /// Takes what arrived on TCP connections, one read of each.
+    fn receive_streams(&mut self) {
+        let ready = self.waiter.is_ready(self.waiter.len() - 1);
+        let Some(streams) = self.departure.streams.as_mut().filter(|_| ready) else { return };
+        streams.look(self.parts.clock.now());
+        let Self { lane, parts, drops, departure, stream_bytes, .. } = self;
+        let (exits, clock) = (&mut parts.exits, parts.clock);
+        let mut intake = Intake { lane, exits, drops, departure, clock };
+        while let Some(next) = intake.departure.streams.as_mut().and_then(Streams::next_readable) {
+            intake.take_stream(clock.now(), next, stream_bytes);
+        }
+    }
+
+    /// Closes connections whose time is over and tells the lane of those that ended or are blocked.
+    fn look_after_streams(&mut self) {
+        if self.departure.streams.is_none() {
+            return;
+        }
+        let Self { lane, parts, drops, departure, .. } = self;
+        let (exits, clock) = (&mut parts.exits, parts.clock);
+        let mut intake = Intake { lane, exits, drops, departure, clock };
+        let done = guard(|| intake.look_after_connections(clock.now()));
+        self.count_panic(done);
     }
 
     fn obey(&mut self) {
@@ -236,6 +265,9 @@ impl LaneThread {
     fn hear_associations(&mut self) {
         for _ in 0..ITEMS_PER_TURN {
             let Ok(message) = self.parts.from_associations.pop() else { break };
+            if self.lane.outbox().is_crowded() {
+                self.flush();
+            }
             let now = self.parts.clock.now();
             let lane = &mut self.lane;
             let done = guard(|| lane.handle_association(now, message));
@@ -257,7 +289,7 @@ impl LaneThread {
             self.flush();
         }
         let now = self.woke;
-        let Self { lane, parts, unsent, .. } = self;
+        let Self { lane, parts, departure, .. } = self;
         let entrance = &mut parts.entrances[index];
         let done = match item {
             Relayed::Control(message) => {
@@ -270,7 +302,7 @@ impl LaneThread {
                     if let Some(packet) = frame.packet() {
                         lane.handle_relayed_media(now, &packet);
                         let queued = lane.outbox().len() != before;
-                        note_unsent(unsent, packet.meta.arrival, queued);
+                        departure.note(packet.meta.arrival, queued);
                     }
                 });
                 entrance.recycle(frame);
@@ -295,8 +327,7 @@ impl LaneThread {
     }
 
     fn flush(&mut self) {
-        let Self { lane, senders, unsent, latency, parts, .. } = self;
-        flush(lane, senders, unsent, latency, parts.clock);
+        self.departure.flush(&mut self.lane, self.parts.clock);
     }
 
     fn deliver(&mut self) {
@@ -319,11 +350,15 @@ impl LaneThread {
         stats.drops.merge(&self.drops);
         let mut snapshot = LaneSnapshot {
             kernel_drops: self.kernel_drops.iter().map(|&drops| u64::from(drops)).sum(),
-            latency: self.latency.clone(),
+            latency: self.departure.latency.clone(),
             busy_ns: self.busy.as_nanos() as u64,
             ..LaneSnapshot::default()
         };
-        for sender in &self.senders {
+        if let Some(streams) = &self.departure.streams {
+            stats.drops.merge(streams.drops());
+            snapshot.streams = streams.counters();
+        }
+        for sender in &self.departure.senders {
             let counters = sender.counters();
             stats.drops.merge(&counters.drops);
             snapshot.gso_fallbacks += counters.gso_fallbacks;
@@ -338,40 +373,5 @@ impl LaneThread {
 
     fn count_panic(&mut self, done: Result<(), Panicked>) {
         self.drops.add(DropReason::Panicked, u64::from(done.is_err()));
-    }
-}
-
-/// Sends what the outbox holds, one batch per socket, and records how long each arrival took.
-fn flush(
-    lane: &mut Lane,
-    senders: &mut [Sender<UdpWire>],
-    unsent: &mut Vec<(Time, u64)>,
-    latency: &mut Histogram,
-    clock: Clock,
-) {
-    if lane.outbox().is_empty() {
-        return;
-    }
-    let mut senders = senders.iter_mut();
-    let mut batches: [_; MAX_ADDRESSES] =
-        std::array::from_fn(|_| senders.next().map(Sender::batch));
-    lane.outbox().drain(|path, run| {
-        if let Some(Some(batch)) = batches.get_mut(usize::from(path.socket)) {
-            batch.push(path.peer, run);
-        }
-    });
-    drop(batches);
-    let sent = clock.now();
-    for (arrival, packets) in unsent.drain(..) {
-        latency.record(sent.since(arrival), packets);
-    }
-}
-
-/// Remembers that a datagram's output waits; the segments of a train share their arrival.
-fn note_unsent(unsent: &mut Vec<(Time, u64)>, arrival: Time, queued: bool) {
-    match unsent.last_mut() {
-        _ if !queued => {}
-        Some((last, packets)) if *last == arrival => *packets += 1,
-        _ => unsent.push((arrival, 1)),
     }
 }

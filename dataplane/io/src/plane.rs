@@ -43,6 +43,9 @@ pub struct PlaneConfig {
     pub addresses: Vec<IpAddr>,
     /// The first lane's UDP port, the next lanes take the next ones; 0 lets the kernel choose.
     pub port: u16,
+    /// The first lane's TCP port, the next lanes take the next ones; 0 lets the kernel choose, `None` means
+    /// that nobody connects by TCP.
+    pub tcp_port: Option<u16>,
     /// Our certificate, DER X.509.
     pub certificate: Vec<u8>,
     /// Its private key, DER PKCS#8.
@@ -92,6 +95,7 @@ pub(crate) struct LaneEnd {
     pub(crate) events: Consumer<Event>,
     pub(crate) snapshot: Latest<LaneSnapshot>,
     pub(crate) addresses: Vec<SocketAddr>,
+    pub(crate) tcp_addresses: Vec<SocketAddr>,
     pub(crate) worker: Worker,
 }
 
@@ -118,6 +122,11 @@ impl Plane {
     /// Per lane the addresses that its sockets are bound to.
     pub fn addresses(&self) -> Vec<Vec<SocketAddr>> {
         self.lanes.iter().map(|lane| lane.addresses.clone()).collect()
+    }
+
+    /// Per lane the addresses on which it accepts TCP connections; none if it does not.
+    pub fn tcp_addresses(&self) -> Vec<Vec<SocketAddr>> {
+        self.lanes.iter().map(|lane| lane.tcp_addresses.clone()).collect()
     }
 
     /// A client may connect on `lane`.

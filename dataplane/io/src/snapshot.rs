@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use conclave_core::stats::LaneStats;
 
 use crate::histogram::Histogram;
+use crate::streams::StreamCounters;
 
 /// One lane.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +24,8 @@ pub struct LaneSnapshot {
     pub send_calls: u64,
     /// Messages (GSO runs) in them.
     pub send_runs: u64,
+    /// TCP connections.
+    pub streams: StreamCounters,
 }
 
 /// A place for the latest value. The publisher never waits for a reader: if one is copying just then, it

@@ -1,7 +1,7 @@
 //! Builds a plane: binds every socket first, so that a conflict costs nothing, then makes the rings and starts
 //! the threads.
 
-use std::net::UdpSocket;
+use std::net::{TcpListener, UdpSocket};
 use std::sync::mpsc::sync_channel;
 use std::sync::Arc;
 
@@ -18,12 +18,14 @@ use crate::doorbell::Doorbell;
 use crate::entropy::seed;
 use crate::error::PlaneError;
 use crate::lane_thread::{self, LaneParts};
+use crate::listener::listen;
 use crate::outlet::Outlet;
 use crate::plane::{LaneEnd, PlaneConfig, COMMAND_BACKLOG, MAX_ADDRESSES, MAX_LANES};
 use crate::relay::{relay, RelayExits, RelayIn};
 use crate::snapshot::Latest;
 use crate::socket::bind;
 use crate::starved::Starved;
+use crate::streams::Streams;
 use crate::thread::Worker;
 
 /// Commands in a ring: four turns' worth.
@@ -86,18 +88,35 @@ fn check(config: &PlaneConfig) -> Result<(), PlaneError> {
         let given = config.addresses.len();
         return refuse(format!("1 to {MAX_ADDRESSES} addresses are needed, not {given}"));
     }
-    let last = usize::from(config.port) + config.lanes - 1;
-    if config.port != 0 && last > usize::from(u16::MAX) {
-        return refuse(format!("lane {} would need port {last}", config.lanes - 1));
+    for port in [config.port, config.tcp_port.unwrap_or(0)] {
+        let last = usize::from(port) + config.lanes - 1;
+        if port != 0 && last > usize::from(u16::MAX) {
+            return refuse(format!("lane {} would need port {last}", config.lanes - 1));
+        }
     }
     Ok(())
 }
 
-/// Lane `i` takes port + i on every address.
-fn bind_all(config: &PlaneConfig) -> Result<Vec<Vec<UdpSocket>>, PlaneError> {
+/// The sockets of one lane, one of each kind per address.
+struct Sockets {
+    datagrams: Vec<UdpSocket>,
+    listeners: Vec<TcpListener>,
+}
+
+/// Lane `i` takes port + i on every address, of both protocols.
+fn bind_all(config: &PlaneConfig) -> Result<Vec<Sockets>, PlaneError> {
+    let of_lane = |port: u16, number: usize| if port == 0 { 0 } else { port + number as u16 };
     let lane = |number: usize| {
-        let port = if config.port == 0 { 0 } else { config.port + number as u16 };
-        config.addresses.iter().map(|&ip| bind(ip, port, config.buffers)).collect()
+        let port = of_lane(config.port, number);
+        let sockets = config.addresses.iter().map(|&ip| bind(ip, port, config.buffers));
+        let listeners = config.tcp_port.map(|port| {
+            let port = of_lane(port, number);
+            config.addresses.iter().map(move |&ip| listen(ip, port))
+        });
+        Ok(Sockets {
+            datagrams: sockets.collect::<Result<_, _>>()?,
+            listeners: listeners.into_iter().flatten().collect::<Result<_, _>>()?,
+        })
     };
     (0..config.lanes).map(lane).collect()
 }
@@ -134,7 +153,7 @@ impl Site<'_> {
     fn start_lane(
         &self,
         number: usize,
-        sockets: Vec<UdpSocket>,
+        sockets: Sockets,
         (exits, entrances): (RelayExits, Vec<RelayIn>),
     ) -> Result<(LaneEnd, LaneSide), PlaneError> {
         let bell = Arc::clone(&self.lanes[number]);
@@ -144,12 +163,17 @@ impl Site<'_> {
         let (keys, from_associations) = association_ring(&bell);
         let starved = Starved::new(Arc::clone(self.control));
         let snapshot = Latest::default();
+        let Sockets { datagrams: sockets, listeners } = sockets;
         let addresses = sockets.iter().map(UdpSocket::local_addr).collect::<Result<_, _>>()?;
+        let accepting = listeners.iter().map(TcpListener::local_addr);
+        let tcp_addresses = accepting.collect::<Result<_, _>>()?;
+        let streams = (!listeners.is_empty()).then(|| Streams::new(listeners)).transpose()?;
         let clones = sockets.iter().map(UdpSocket::try_clone).collect::<Result<_, _>>()?;
         let parts = LaneParts {
             config: self.lane_config(number)?,
             clock: self.clock,
             sockets,
+            streams,
             bell: Arc::clone(&bell),
             commands: command_ring,
             starved: starved.clone(),
@@ -163,7 +187,9 @@ impl Site<'_> {
         let body = move |stop| lane_thread::run(parts, &stop);
         let worker = Worker::start(format!("lane-{number}"), bell, body)?;
         let side = LaneSide { messages, keys, sockets: clones };
-        let lane = LaneEnd { commands, starved, events: event_ring, snapshot, addresses, worker };
+        let events = event_ring;
+        let lane =
+            LaneEnd { commands, starved, events, snapshot, addresses, tcp_addresses, worker };
         Ok((lane, side))
     }
 

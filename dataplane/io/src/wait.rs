@@ -52,6 +52,12 @@ impl Waiter {
         }
     }
 
+    /// How many descriptors are watched.
+    #[allow(clippy::len_without_is_empty)] // a set of none waits for time alone
+    pub fn len(&self) -> usize {
+        self.fds.len()
+    }
+
     /// Whether the last wait found descriptor number `index` ready (errors count: reading shows them).
     pub fn is_ready(&self, index: usize) -> bool {
         self.fds[index].revents != 0

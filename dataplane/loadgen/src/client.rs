@@ -213,7 +213,7 @@ impl Wave<'_> {
         for message in [
             ToAssociation::Added { transport },
             ToAssociation::Remote { transport, remote },
-            ToAssociation::Selected { transport, path: Path { socket: 0, peer } },
+            ToAssociation::Selected { transport, path: Path::udp(0, peer) },
         ] {
             self.associations.handle_lane(now, LaneId(0), message);
         }
@@ -233,6 +233,8 @@ impl Wave<'_> {
                         client.keys = Some(Keys { profile, local, remote });
                     }
                 }
+                // The client's own paths are all UDP.
+                FromAssociation::Datagram { .. } => {}
                 FromAssociation::Closed { reason, .. } => {
                     return Err(io::Error::other(format!("closed: {}", reason.name())));
                 }

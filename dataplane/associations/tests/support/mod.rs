@@ -121,7 +121,7 @@ impl Side {
     pub fn closed(&self) -> Vec<CloseReason> {
         let reason = |(_, message): &(LaneId, FromAssociation)| match message {
             FromAssociation::Closed { reason, .. } => Some(*reason),
-            FromAssociation::Keys { .. } => None,
+            FromAssociation::Keys { .. } | FromAssociation::Datagram { .. } => None,
         };
         self.lanes.iter().filter_map(reason).collect()
     }
@@ -172,7 +172,7 @@ pub struct Pair {
 }
 
 pub fn path() -> Path {
-    Path { socket: 0, peer: SocketAddr::from(([192, 0, 2, 1], 5_000)) }
+    Path::udp(0, SocketAddr::from(([192, 0, 2, 1], 5_000)))
 }
 
 pub fn remote(peer: &Identity, role: DtlsRole) -> RemoteParameters {

@@ -21,7 +21,8 @@ pub(super) struct Addresses {
     seats: HashMap<Key, Seat, Keyed>,
 }
 
-/// Socket and address in three words, so that hashing takes three multiplications.
+/// Socket and address in three words, so that hashing takes three multiplications. A connection's number
+/// takes the place of the address, under a prefix that no unicast address has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Key([u64; 3]);
 
@@ -35,6 +36,9 @@ impl std::hash::Hash for Key {
 
 impl Key {
     fn new(path: Path) -> Self {
+        if let Some(connection) = path.connection {
+            return Self([u64::MAX, connection.0.get().into(), path.socket.into()]);
+        }
         let (ip, scope) = match path.peer {
             SocketAddr::V4(peer) => (peer.ip().to_ipv6_mapped(), 0),
             SocketAddr::V6(peer) => (*peer.ip(), peer.scope_id()),
@@ -77,10 +81,13 @@ pub fn normalised(path: Path) -> Path {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+
     use super::*;
+    use crate::ids::ConnectionId;
 
     fn path(peer: &str) -> Path {
-        Path { socket: 1, peer: peer.parse().unwrap() }
+        Path::udp(1, peer.parse().unwrap())
     }
 
     #[test]
@@ -91,6 +98,19 @@ mod tests {
         let seat = Seat { slot: 3, place: 2 };
         addresses.insert(path("192.0.2.7:9"), seat);
         assert_eq!(addresses.get(path("[::ffff:192.0.2.7]:9")), Some(seat));
+    }
+
+    #[test]
+    fn a_connection_is_told_from_its_address_and_from_its_successor() {
+        let connection = |number| ConnectionId(NonZeroU32::new(number).unwrap());
+        let datagrams = path("192.0.2.7:9");
+        let first = Path::tcp(1, datagrams.peer, connection(1));
+        let second = Path::tcp(1, datagrams.peer, connection(2));
+        let mut addresses = Addresses::new(Keyed::new(1));
+        let seat = Seat { slot: 3, place: 2 };
+        addresses.insert(first, seat);
+        assert_eq!(addresses.get(normalised(first)), Some(seat));
+        assert_eq!([addresses.get(second), addresses.get(datagrams)], [None, None]);
     }
 
     #[test]

@@ -112,7 +112,7 @@ mod tests {
         let mut edge = Edge::new(EdgeConfig { seed, consent, max_transports: 1 });
         let local = IceCredentials { ufrag: "abcd".into(), pwd: "p".repeat(22) };
         edge.add_transport(TransportId(1), &local).unwrap();
-        let path = Path { socket: 0, peer: ([192, 0, 2, 1], 1).into() };
+        let path = Path::udp(0, ([192, 0, 2, 1], 1).into());
         let (mut most, mut held) = (0, 0);
         for ms in (0..600_000).step_by(1_000) {
             let now = Time::from_millis(ms);

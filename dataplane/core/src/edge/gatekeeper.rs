@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     fn path(peer: &str) -> Path {
-        Path { socket: 0, peer: peer.parse().unwrap() }
+        Path::udp(0, peer.parse().unwrap())
     }
 
     #[test]
@@ -83,7 +83,7 @@ mod tests {
         let mut gatekeeper = Gatekeeper::new(Keyed::new(1));
         let now = Time::from_millis(1);
         let passed = (0..100u16).filter(|&port| {
-            let path = Path { socket: 0, peer: ([192, 0, 2, 1], port).into() };
+            let path = Path::udp(0, ([192, 0, 2, 1], port).into());
             gatekeeper.take(now, path)
         });
         assert_eq!(passed.count(), 50);
@@ -109,7 +109,7 @@ mod tests {
         while gatekeeper.take(now, path("192.0.2.1:1")) {}
         for source in 0..100_000u32 {
             let ip = std::net::Ipv4Addr::from_bits(0x0A00_0000 + source);
-            gatekeeper.take(now, Path { socket: 0, peer: (ip, 1).into() });
+            gatekeeper.take(now, Path::udp(0, (ip, 1).into()));
         }
         assert_eq!(gatekeeper.sets.len(), SETS);
         assert!(!gatekeeper.take(now, path("192.0.2.1:1")));

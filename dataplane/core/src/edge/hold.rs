@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     fn push(hold: &mut Hold, ms: u64, len: usize) -> bool {
-        let path = Path { socket: 0, peer: ([192, 0, 2, 1], 1).into() };
+        let path = Path::udp(0, ([192, 0, 2, 1], 1).into());
         hold.push(Time::from_millis(ms), path, &vec![0; len])
     }
 

@@ -126,9 +126,7 @@ impl Leg {
         transport: &mut Transport,
         sink: &mut impl PacketSink,
     ) -> Result<usize, DropReason> {
-        if !transport.ready {
-            return Err(DropReason::LegNotReady);
-        }
+        transport.takes(self.kind)?;
         let cast = self.admit(moment, packet)?;
         self.emit(moment, packet, &cast, (transport, sink))
     }
@@ -263,7 +261,7 @@ impl Leg {
             osn: None,
         };
         let stamps = transport.stamps(moment);
-        let sent = sink.send_rtp(transport.id, |slot| outgoing.write(slot, stamps));
+        let sent = sink.send_rtp(transport.id, self.kind, |slot| outgoing.write(slot, stamps));
         if sent.is_err_and(is_cut_off) {
             self.selector.interrupt(moment.now);
             self.attention = true;

@@ -123,7 +123,7 @@ impl Leg {
         let osn = Some(n as u16);
         let outgoing = Outgoing { head, block: &self.block, original, patch: entry.patch, osn };
         let stamps = transport.stamps(moment);
-        let length = sink.send_rtp(transport.id, |slot| outgoing.write(slot, stamps))?;
+        let length = sink.send_rtp(transport.id, self.kind, |slot| outgoing.write(slot, stamps))?;
         transport.sent(moment, length);
         self.note_sent_again(now_ms, n, size);
         Ok(length)
@@ -154,7 +154,8 @@ impl Leg {
         let head = Head { marker: false, payload_type: map.target, n, t, ssrc: self.ssrc };
         let stamps = transport.stamps(moment);
         let form = (&head, &self.block);
-        let length = sink.send_rtp(transport.id, |slot| write_padding(slot, form, stamps, 1))?;
+        let length =
+            sink.send_rtp(transport.id, self.kind, |slot| write_padding(slot, form, stamps, 1))?;
         transport.sent(moment, length);
         self.sequence.close(n);
         Ok(length)
@@ -184,7 +185,7 @@ impl Leg {
             self.repair.next += 1;
         }
         let write = |slot: &mut [u8]| write_padding(slot, form, stamps, PADDING);
-        let length = sink.send_rtp(transport.id, write)?;
+        let length = sink.send_rtp(transport.id, self.kind, write)?;
         transport.sent(moment, length);
         Ok(length)
     }

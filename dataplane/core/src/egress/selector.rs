@@ -145,6 +145,11 @@ impl Selector {
         }
     }
 
+    /// Looks again for what to carry: after an interruption, for the key frame that it needs.
+    pub fn renew(&mut self, now: Time) {
+        self.evaluate(now);
+    }
+
     /// A key frame of `stream` is needed, at once unless one is on order.
     pub fn want_keyframe(&mut self, now: Time, stream: u8) {
         if self.kind == MediaKind::Video && self.wish.is_none_or(|wish| wish.stream != stream) {

@@ -30,6 +30,7 @@ impl PacketSink for Wire {
     fn send_rtp(
         &mut self,
         transport: TransportId,
+        _kind: MediaKind,
         write: impl FnOnce(&mut [u8]) -> usize,
     ) -> Result<usize, DropReason> {
         assert_eq!(transport, TRANSPORT);

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use super::block::Stamps;
 use super::wide::Wide;
+use crate::drop::DropReason;
 use crate::idmap::IdMap;
 use crate::ids::{LegId, TrackId, TransportId};
+use crate::media::MediaKind;
 use crate::time::{NtpEpoch, Time};
 
 /// SSRCs whose counters are kept after their leg ended. The control plane gives each SSRC once; this is
@@ -53,6 +55,8 @@ pub struct Transport {
     pub id: TransportId,
     /// It has keys and a validated address.
     pub ready: bool,
+    /// Its connection gave up video: no more of it until it has caught up.
+    pub blocked: bool,
     /// Legs by their SSRCs (media and retransmission).
     pub streams: IdMap<u32, (TrackId, LegId)>,
     /// The transport's transport-wide numbers, once a leg has negotiated them.
@@ -69,11 +73,21 @@ impl Transport {
         Self {
             id,
             ready: false,
+            blocked: false,
             streams: IdMap::default(),
             wide: None,
             remb: None,
             rtt: None,
             retired: IdMap::default(),
+        }
+    }
+
+    /// Whether packets of that kind may go out.
+    pub fn takes(&self, kind: MediaKind) -> Result<(), DropReason> {
+        match kind {
+            _ if !self.ready => Err(DropReason::LegNotReady),
+            MediaKind::Video if self.blocked => Err(DropReason::ReceiverBlocked),
+            MediaKind::Audio | MediaKind::Video => Ok(()),
         }
     }
 

@@ -7,7 +7,8 @@
 //! 3. USE-CANDIDATE selects. If the flag alternates between two addresses within three seconds, the peer
 //!    nominates aggressively, and the one with the higher priority stays: no flapping. A flag on an address
 //!    that carried none lately is a move and is followed at once.
-//! 4. If the selected address was silent for 2.5 s while another one delivers authenticated media, or for
+//! 4. If the connection of the selected address broke, the one heard of last is selected.
+//! 5. If the selected address was silent for 2.5 s while another one delivers authenticated media, or for
 //!    5 s while another one is checked, that one is selected.
 
 use std::time::Duration;
@@ -122,7 +123,18 @@ impl Tuples {
         Some(place)
     }
 
-    /// Records authenticated media from `place`; the new selection, if rule 4 applies.
+    /// `path` cannot be used any more. Applies rule 4; whether it was known.
+    pub fn lose(&mut self, path: Path) -> bool {
+        let lost = !self.retain(|tuple| tuple.path != path).is_empty();
+        if self.selected.is_none() {
+            let known = (0u8..).zip(&self.places).filter_map(|(at, tuple)| Some((at, (*tuple)?)));
+            let last = known.max_by_key(|(_, tuple)| (tuple.generation, tuple.heard_at));
+            self.selected = last.map(|(place, _)| place);
+        }
+        lost
+    }
+
+    /// Records authenticated media from `place`; the new selection, if rule 5 applies.
     pub fn heard(&mut self, now: Time, place: u8) -> Option<Path> {
         let tuple = self.places.get_mut(usize::from(place))?.as_mut()?;
         tuple.heard_at = now;
@@ -220,7 +232,7 @@ mod tests {
     const SLOW: u32 = 100;
 
     fn path(port: u16) -> Path {
-        Path { socket: 0, peer: ([192, 0, 2, 1], port).into() }
+        Path::udp(0, ([192, 0, 2, 1], port).into())
     }
 
     fn check(port: u16) -> Check {
@@ -309,6 +321,22 @@ mod tests {
         after(&mut tuples, 0, &flagged(1));
         assert_eq!(after(&mut tuples, 4_999, &check(2)), 1);
         assert_eq!(after(&mut tuples, 5_000, &check(2)), 2);
+    }
+
+    #[test]
+    fn when_the_selected_connection_breaks_the_address_heard_of_last_is_selected() {
+        let mut tuples = Tuples::default();
+        after(&mut tuples, 0, &flagged(1));
+        after(&mut tuples, 10, &check(2));
+        after(&mut tuples, 20, &check(3));
+        assert!(tuples.lose(path(2)));
+        assert_eq!(tuples.selected(), Some(path(1)), "another one's end changes nothing");
+        assert!(tuples.lose(path(1)));
+        assert_eq!(tuples.selected(), Some(path(3)));
+        assert!(!tuples.lose(path(1)));
+        assert!(tuples.lose(path(3)));
+        assert_eq!(tuples.selected(), None);
+        assert_eq!(after(&mut tuples, 30, &check(4)), 4);
     }
 
     #[test]

@@ -4,7 +4,8 @@ use crate::drop::DropReason;
 use crate::edge::Edge;
 use crate::idmap::IdMap;
 use crate::ids::TransportId;
-use crate::outbox::Outbox;
+use crate::media::MediaKind;
+use crate::outbox::{Load, Outbox};
 use crate::sink::{PacketSink, MAX_PACKET};
 use crate::stats::Flow;
 use crate::time::Time;
@@ -55,10 +56,15 @@ impl PacketSink for Sender<'_> {
     fn send_rtp(
         &mut self,
         transport: TransportId,
+        kind: MediaKind,
         write: impl FnOnce(&mut [u8]) -> usize,
     ) -> Result<usize, DropReason> {
         let (now, edge) = (self.now, &mut *self.edge);
-        let length = self.outbox.queue(transport, |slot| {
+        let load = match kind {
+            MediaKind::Audio => Load::Audio,
+            MediaKind::Video => Load::Video,
+        };
+        let length = self.outbox.queue(transport, load, |slot| {
             let length = write(&mut slot[..MAX_PACKET]);
             edge.seal_rtp(now, transport, slot, length)
         })?;
@@ -71,7 +77,7 @@ impl PacketSink for Sender<'_> {
         write: impl FnOnce(&mut [u8]) -> usize,
     ) -> Result<usize, DropReason> {
         let (now, edge) = (self.now, &mut *self.edge);
-        let length = self.outbox.queue(transport, |slot| {
+        let length = self.outbox.queue(transport, Load::Control, |slot| {
             let length = write(&mut slot[..MAX_PACKET]);
             edge.seal_rtcp(now, transport, slot, length)
         })?;

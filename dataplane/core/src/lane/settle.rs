@@ -55,10 +55,13 @@ impl Lane {
             EdgeEvent::Event(event) => {
                 match event {
                     Event::TransportValidated { transport }
+                    | Event::TransportMoved { transport }
                     | Event::TransportAlive { transport } => {
                         let traffic = self.traffic.get(&transport);
                         let ready = traffic.is_some_and(|traffic| traffic.keyed);
                         self.egress.set_ready(now, transport, ready);
+                        // Whether another way is blocked will be told when it is.
+                        self.egress.set_blocked(now, transport, false);
                     }
                     Event::TransportClosed { transport, .. } => {
                         self.egress.set_ready(now, transport, false);

@@ -42,7 +42,7 @@ pub fn at(ms: u64) -> Time {
 
 /// An address of the peer, by its port.
 pub fn path(port: u16) -> Path {
-    Path { socket: 0, peer: ([198, 51, 100, 7], port).into() }
+    Path::udp(0, ([198, 51, 100, 7], port).into())
 }
 
 /// Credentials by name.

@@ -338,9 +338,10 @@ impl World {
     fn send(&mut self, lane: usize) {
         let (now, clients) = (self.now, &mut self.clients);
         let totals = &mut self.run_bytes;
-        self.lanes[lane].outbox().drain(|path, run| {
-            let to = clients.iter_mut().find(|client| client.path == path);
+        self.lanes[lane].outbox().drain(|run| {
+            let to = clients.iter_mut().find(|client| client.path == run.path);
             let to = to.expect("nothing goes to an address that nobody has");
+            let run = run.packets;
             let bytes: usize = run.iter().map(|packet| packet.len()).sum();
             totals.0 += if run.len() >= 4 { bytes as u64 } else { 0 };
             totals.1 += bytes as u64;
