@@ -28,6 +28,7 @@ DEV_SECRET = "secret"  # noqa: S105 - LiveKit's well-known development pair, ref
 MIN_SECRET_LENGTH = (
     32  # 256 bits of base64 or hex at the very least, for HMAC-SHA256 (RFC 7518 section 3.2)
 )
+DEFAULT_TCP_PORT = 7881  # where firewalls that know LiveKit expect it
 SIDECAR_PORT_OFFSET = 10  # from the port of HTTP to that of the sidecar: 7880, 7890
 MAX_LANES = 64  # one lane fills one core; machines with more cores run several nodes
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -62,6 +63,16 @@ class MediaSection(Section):
         7882,
         description="UDP port of the first lane; the next lanes take the next ports. 0: any free port.",
     )
+    tcp: bool = Field(
+        True, description="Whether clients that cannot use UDP may connect by TCP (RFC 6544)."
+    )
+    tcp_port: Port | None = Field(
+        None,
+        description=(
+            "TCP port of the first lane; the next lanes take the next ports. 0: any free port. "
+            f"Not given: {DEFAULT_TCP_PORT}, or any free port where `port` is 0."
+        ),
+    )
     announced: dict[str, str] = Field(
         default_factory=dict,
         description="Bound address -> address that clients should use, for machines behind 1:1 NAT.",
@@ -76,6 +87,15 @@ class MediaSection(Section):
     send_buffer: Annotated[int, Field(ge=65_536, le=1 << 30)] = Field(
         16_777_216, description="Bytes of socket send buffer asked of the kernel."
     )
+
+    @property
+    def listening_port(self) -> int | None:
+        """TCP port of the first lane, 0 for any free one; None: nobody connects by TCP."""
+        if not self.tcp:
+            return None
+        if self.tcp_port is None:
+            return DEFAULT_TCP_PORT if self.port else 0
+        return self.tcp_port
 
 
 class RoomsSection(Section):

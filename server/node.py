@@ -239,11 +239,14 @@ def _open_plane(config: Config, clock: SystemClock) -> tuple[Plane, Fingerprint]
             certificate=certificate.der,
             private_key=certificate.private_key.reveal(),
             consent_timeout_ms=media.consent_timeout * 1000,
+            tcp_port=media.listening_port,
             receive_buffer=media.receive_buffer,
             send_buffer=media.send_buffer,
         )
     except OSError as error:
-        raise bind_error("UDP", ", ".join(addresses), media.port, error) from error
+        tcp = "TCP" in (error.strerror or "")  # the data plane says which one it was
+        protocol, port = ("TCP", media.listening_port or 0) if tcp else ("UDP", media.port)
+        raise bind_error(protocol, ", ".join(addresses), port, error) from error
     return plane, Fingerprint(FINGERPRINT_ALGORITHM, certificate.digest)
 
 

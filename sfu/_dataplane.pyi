@@ -36,12 +36,9 @@ _Event = (
     | tuple[Literal["channel_closed"], int, int]
 )
 
-# id, rtt, received packets, their bytes, sent packets, their bytes
-_Transport = tuple[int, int | None, int, int, int, int]
-# id, packets, bytes, lost, jitter, bit rate of each stream
-_Track = tuple[int, int, int, int, int, list[int]]
-# id, packets, bytes, fraction lost of 256, rtt, jitter
-_Leg = tuple[int, int, int, int, int | None, int]
+_Transport = tuple[int, int | None, int, int, int, int]  # id, rtt, (packets, bytes) in, and out
+_Track = tuple[int, int, int, int, int, list[int]]  # id, packets, bytes, lost, jitter, bit rates
+_Leg = tuple[int, int, int, int, int | None, int]  # id, packets, bytes, lost of 256, rtt, jitter
 
 class _Lane(TypedDict):
     received: tuple[int, int]  # datagrams, bytes
@@ -56,6 +53,7 @@ class _Lane(TypedDict):
     kernel_drops: int  # SO_RXQ_OVFL
     gso_fallbacks: int  # runs that had to be sent packet by packet
     send_calls: int  # sendmmsg calls
+    tcp: tuple[int, int, int]  # connections open, accepted so far, bytes that wait to be sent
     latency_us: list[int]  # packets sent within each bound of their arrival, then all of them
     busy_ns: int  # time spent outside poll
     transports: list[_Transport]
@@ -80,6 +78,7 @@ class DataPlane:  # lanes and the associations thread: they start here and end i
         port: int,  # first lane's UDP port, the next lanes take the next ones; 0 lets the kernel choose
         certificate: bytes,  # DER X.509
         private_key: bytes,  # DER PKCS#8
+        tcp_port: int | None = None,  # likewise for TCP; None: nobody connects by TCP
         consent_timeout_ms: int = 30_000,
         max_transports: int = 16_384,  # of one lane
         receive_buffer: int = 16_777_216,
@@ -87,6 +86,7 @@ class DataPlane:  # lanes and the associations thread: they start here and end i
     ) -> DataPlane: ...
     def fileno(self) -> int: ...  # an eventfd, readable while events wait
     def local_addresses(self) -> list[list[tuple[str, int]]]: ...  # per lane, as bound
+    def tcp_addresses(self) -> list[list[tuple[str, int]]]: ...
     def drain(self, limit: int = 1024) -> list[_Event]: ...  # the rest keeps fileno() readable
     def snapshot(self) -> _Snapshot: ...  # what the threads published last, about once a second
     def flush(self) -> None: ...

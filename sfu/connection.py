@@ -70,7 +70,8 @@ class Connection:
 
     def candidates(self) -> tuple[str, ...]:
         """Candidate lines of our end."""
-        return self._context.candidates(self.lane)
+        peer = self.peer
+        return self._context.candidates(self.lane, only_tcp=peer.identity in peer.room.over_tcp)
 
     def next_version(self) -> int:
         """The version of the next description (RFC 8866 section 5.2)."""

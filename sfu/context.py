@@ -6,7 +6,7 @@ Nothing here decides anything. One instance per engine.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from common.clock import Clock
@@ -15,7 +15,7 @@ from sfu.dataplane import DataPlanePort
 from sfu.events import SfuEvent
 from sfu.measuring import Measuring
 from sfu.negotiation.sdp import Fingerprint
-from sfu.negotiation.transport import candidate_lines
+from sfu.negotiation.transport import candidate_lines, tcp_candidate_lines
 from sfu.speaking import Speaking
 from sfu.timers import Timers
 
@@ -60,20 +60,17 @@ class Context:
         self.speaking = Speaking(self)
         self.measuring = Measuring(self)
         self._load = [0] * len(plane.addresses)
-        self._candidates = [
-            candidate_lines(
-                [
-                    (public, port)
-                    for bound, port in lane
-                    for public in announced.get(bound, (bound,))
-                ]
-            )
-            for lane in plane.addresses
-        ]
+        self._udp = [candidate_lines(_public(lane, announced)) for lane in plane.addresses]
+        self._tcp = [tcp_candidate_lines(_public(lane, announced)) for lane in plane.tcp_addresses]
 
-    def candidates(self, lane: int) -> tuple[str, ...]:
-        """Candidate lines of a lane's sockets."""
-        return self._candidates[lane]
+    def candidates(self, lane: int, *, only_tcp: bool = False) -> tuple[str, ...]:
+        """Candidate lines of a lane's sockets, those over TCP last.
+
+        `only_tcp` leaves the others away; a lane that does not accept connections has nothing else.
+        """
+        if only_tcp and self._tcp[lane]:
+            return self._tcp[lane]
+        return self._udp[lane] + self._tcp[lane]
 
     def take_lane(self) -> int:
         """The lane with the fewest transports, one transport heavier now."""
@@ -95,3 +92,12 @@ class Context:
 
     def _text(self, length: int) -> str:
         return "".join(ALPHABET[self.choose(len(ALPHABET))] for _ in range(length))
+
+
+def _public(
+    bound: Sequence[tuple[str, int]], announced: Mapping[str, tuple[str, ...]]
+) -> list[tuple[str, int]]:
+    """The addresses that clients should use instead of those that are bound."""
+    return [
+        (public, port) for address, port in bound for public in announced.get(address, (address,))
+    ]

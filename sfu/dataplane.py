@@ -146,6 +146,10 @@ class DataPlanePort(Protocol):
     def addresses(self) -> Sequence[Sequence[tuple[str, int]]]:
         """Per lane the (address, port) pairs that its sockets are bound to."""
 
+    @property
+    def tcp_addresses(self) -> Sequence[Sequence[tuple[str, int]]]:
+        """Per lane the (address, port) pairs on which it accepts TCP connections; none if it does not."""
+
     def add_transport(self, *, lane: int, ufrag: str, pwd: str) -> TransportId:
         """A client may connect with these credentials."""
 

@@ -34,3 +34,4 @@ QUALITY_UNWATCHED_DELAY = 10.0  # dynacast: a new track that nobody subscribed t
 SPEAKER_INTERVAL = 0.4  # window and cadence of active speakers
 CONNECTION_QUALITY_INTERVAL = 5.0
 ROOM_COUNTS_DELAY = 5.0  # counts of a room are told at most this often
+MAX_OVER_TCP = 1_000  # identities of a room that asked for TCP alone; the first one is forgotten

@@ -211,6 +211,10 @@ class Peer:
         if self._offering is not None and not self.failed:
             self._offering.restart_ice()
 
+    def prefer_tcp(self, wanted: bool) -> None:
+        """Whether descriptions from now on, also after joining anew, show only candidates over TCP."""
+        self.room.prefer_tcp(self.identity, wanted)
+
     def candidates(self) -> Sequence[str]:
         """Our candidate lines."""
         return self.connections[0].candidates() if self.connections else ()

@@ -38,28 +38,39 @@ class Plane:
         port: int,
         certificate: bytes,
         private_key: bytes,
+        tcp_port: int | None = None,
         consent_timeout_ms: int = 30_000,
         receive_buffer: int = 16_777_216,
         send_buffer: int = 16_777_216,
     ) -> None:
-        """Binds the sockets and starts the threads; raises OSError where an address or port is not to be had."""
+        """Binds the sockets, for TCP only where a port is given, and starts the threads.
+
+        Raises OSError where an address or port is not to be had.
+        """
         self._native = _dataplane.DataPlane(
             lanes=lanes,
             addresses=addresses,
             port=port,
             certificate=certificate,
             private_key=private_key,
+            tcp_port=tcp_port,
             consent_timeout_ms=consent_timeout_ms,
             receive_buffer=receive_buffer,
             send_buffer=send_buffer,
         )
         self._numbers = count(1)
         self._addresses = self._native.local_addresses()
+        self._tcp_addresses = self._native.tcp_addresses()
 
     @property
     def addresses(self) -> Sequence[Sequence[tuple[str, int]]]:
         """Per lane the (address, port) pairs that its sockets are bound to."""
         return self._addresses
+
+    @property
+    def tcp_addresses(self) -> Sequence[Sequence[tuple[str, int]]]:
+        """Per lane the (address, port) pairs on which it accepts TCP connections."""
+        return self._tcp_addresses
 
     def fileno(self) -> int:
         """An eventfd, readable while events wait."""

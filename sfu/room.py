@@ -20,7 +20,7 @@ from sfu.events import (
     TrackPublished,
     TrackUnpublished,
 )
-from sfu.limits import MAX_METADATA_SIZE, ROOM_COUNTS_DELAY
+from sfu.limits import MAX_METADATA_SIZE, MAX_OVER_TCP, ROOM_COUNTS_DELAY
 from sfu.model import LeaveReason, PeerKind, PeerSpec, RoomOptions
 from sfu.peer import Peer
 from sfu.publication import Publication
@@ -50,6 +50,7 @@ class Room:
         self.created_at = context.clock.wall()
         self.recording = False  # a recorder is present
         self.tracks: dict[TrackSid, Publication] = {}  # published ones
+        self.over_tcp: dict[Identity, None] = {}  # who is told of candidates over TCP alone
         self._peers: dict[Identity, Peer] = {}
         self._visited = False
         self._over = False
@@ -100,6 +101,14 @@ class Room:
         self._watch_emptiness()
         self._count_later()
         return peer
+
+    def prefer_tcp(self, identity: Identity, wanted: bool) -> None:
+        """Whether somebody's descriptions show only candidates over TCP, now and after joining anew."""
+        self.over_tcp.pop(identity, None)
+        if wanted:
+            self.over_tcp[identity] = None
+        if len(self.over_tcp) > MAX_OVER_TCP:
+            del self.over_tcp[next(iter(self.over_tcp))]
 
     def publish(self, publication: Publication) -> None:
         """Media of a track is negotiated: everybody may know and subscribe."""

@@ -217,6 +217,9 @@ class PeerPort(Protocol):
     def candidates(self) -> Sequence[str]:
         """Our candidate lines ("candidate:..."), for clients that want them trickled."""
 
+    def prefer_tcp(self, wanted: bool) -> None:
+        """Whether descriptions from now on, also after joining anew, show only candidates over TCP."""
+
     # -- publishing --
     def reserve_track(self, spec: PublicationSpec) -> TrackSid:
         """Names a track that may be announced; nothing changes. Raises RemoteError as `announce`."""

@@ -23,7 +23,7 @@ UNIQUE_LOCAL = ipaddress.IPv6Network("fc00::/7")
 
 
 def check_ports(config: Config) -> Iterable[Finding]:
-    """Whether the HTTP port and every lane's UDP port can be bound."""
+    """Whether the HTTP port and every lane's UDP and TCP ports can be bound."""
     http = config.file.http
     yield _bindable("http_port", socket.SOCK_STREAM, http.bind, http.port)
     media = config.file.media
@@ -31,6 +31,10 @@ def check_ports(config: Config) -> Iterable[Finding]:
         for lane in range(media.lanes):
             port = media.port + lane if media.port else 0
             yield _bindable("media_port", socket.SOCK_DGRAM, address, port)
+            first = media.listening_port
+            if first is not None:
+                port = first + lane if first else 0
+                yield _bindable("media_tcp_port", socket.SOCK_STREAM, address, port)
 
 
 def _bindable(check: str, kind: socket.SocketKind, address: str, port: int) -> Finding:

@@ -4,6 +4,7 @@ In comes a `Session`, out goes a `RemoteTransport` or a refusal: `sdp_profile`, 
 `sdp_malformed`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from common.errors import RemoteError
@@ -20,6 +21,14 @@ ACCEPTED_DIGESTS = frozenset(
     {"sha-256", "sha-384", "sha-512"}
 )  # RFC 8122 section 5: no weaker ones
 DEFAULT_MAX_MESSAGE_SIZE = 65_536  # RFC 8841 section 6.1
+UDP_HOST = 126  # type preference (RFC 8445 section 5.1.2.2)
+TCP_HOST = (
+    90  # below every candidate over UDP but relayed ones: a lost packet delays what follows it
+)
+PASSIVE = 4  # direction preference of the one who is connected to (RFC 6544 section 4.2)
+TCP_FOUNDATION = (
+    101  # no candidate over UDP has it: a check over one protocol says nothing of the other
+)
 LARGEST_MESSAGE_SIZE = 262_144  # bytes; 0 in SDP means any size, and nothing we send is larger
 
 
@@ -85,13 +94,27 @@ def dtls_client(remote_setup: str, established: bool | None) -> bool:
     return remote_setup == "passive"
 
 
-def candidate_lines(addresses: list[tuple[str, int]]) -> tuple[str, ...]:
+def candidate_lines(addresses: Sequence[tuple[str, int]]) -> tuple[str, ...]:
     """Host candidates over UDP, best first (RFC 8839 section 5.1, priorities of RFC 8445 section 5.1.2)."""
     return tuple(
-        f"candidate:{index + 1} 1 udp {(126 << 24) + ((65_535 - index) << 8) + 255} "
-        f"{address} {port} typ host"
+        f"candidate:{index + 1} 1 udp {_priority(UDP_HOST, 65_535 - index)} {address} {port} typ host"
         for index, (address, port) in enumerate(addresses)
     )
+
+
+def tcp_candidate_lines(addresses: Sequence[tuple[str, int]]) -> tuple[str, ...]:
+    """Passive host candidates over TCP, best first (RFC 6544 section 4.5, priorities of section 4.2)."""
+    return tuple(
+        f"candidate:{TCP_FOUNDATION + index} 1 tcp "
+        f"{_priority(TCP_HOST, (PASSIVE << 13) + 8_191 - index)} "
+        f"{address} {port} typ host tcptype passive"
+        for index, (address, port) in enumerate(addresses)
+    )
+
+
+def _priority(kind: int, preference: int) -> int:
+    """The priority of a candidate of the one component that we have."""
+    return (kind << 24) + (preference << 8) + 255
 
 
 def _check_profile(section: Section) -> None:

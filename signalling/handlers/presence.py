@@ -96,5 +96,9 @@ def simulate(session: Session, request: rtc.SignalRequest, now: float) -> None:
         session.member.drop_on_resume = DropOnResume.AFTER_MESSAGES
     elif kind == "disconnect_signal_on_resume_no_messages":
         session.member.drop_on_resume = DropOnResume.BEFORE_MESSAGES
-    else:  # a protocol switch is done by the client itself, an artificial estimate is not offered
+    elif kind == "switch_candidate_protocol":
+        # The client joins anew right after it said so; over TLS it then needs a TURN server.
+        protocol = scenario.switch_candidate_protocol
+        session.member.peer.prefer_tcp(protocol == rtc.CandidateProtocol.TCP)
+    else:  # an artificial estimate is not offered
         session.refuse("simulate_ignored")

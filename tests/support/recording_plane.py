@@ -56,9 +56,16 @@ class RecordingPlane:
     """
 
     def __init__(
-        self, lanes: Sequence[Sequence[tuple[str, int]]] = ((("192.0.2.1", 7882),),)
+        self,
+        lanes: Sequence[Sequence[tuple[str, int]]] = ((("192.0.2.1", 7882),),),
+        *,
+        tcp: bool = False,
     ) -> None:
+        """`tcp`: each lane accepts connections on the ports below."""
         self.addresses = lanes
+        self.tcp_addresses = [
+            [(address, port - len(lanes)) for address, port in lane if tcp] for lane in lanes
+        ]
         self.transports: dict[TransportId, Transport] = {}
         self.tracks: dict[TrackId, Track] = {}
         self.legs: dict[LegId, Leg] = {}

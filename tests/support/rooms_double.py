@@ -98,6 +98,9 @@ class PeerDouble:
     def restart_ice(self) -> None:
         self.calls.append(("restart_ice",))
 
+    def prefer_tcp(self, wanted: bool) -> None:
+        self.calls.append(("prefer_tcp", wanted))
+
     def candidates(self) -> Sequence[str]:
         return ()
 

@@ -43,9 +43,11 @@ class World:
         self,
         lanes: Sequence[Sequence[tuple[str, int]]] = ((("192.0.2.1", 7882),),),
         announced: dict[str, tuple[str, ...]] | None = None,
+        *,
+        tcp: bool = False,
     ) -> None:
         self.clock = ManualClock()
-        self.plane = RecordingPlane(lanes)
+        self.plane = RecordingPlane(lanes, tcp=tcp)
         self.random = Random(7)  # noqa: S311 - the same world every time
         self.engine = Engine(
             plane=self.plane,

@@ -1,3 +1,5 @@
+//! What a backlog keeps, gives up and puts on the wire, in order.
+
 use proptest::prelude::*;
 
 use super::*;

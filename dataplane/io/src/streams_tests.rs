@@ -1,3 +1,5 @@
+//! Connections of a lane with real sockets and simulated time, hostile peers among them.
+
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpStream};
 

@@ -48,6 +48,9 @@ class FakeNative:
     def local_addresses(self) -> list[list[tuple[str, int]]]:
         return [[("192.0.2.1", 7882)], [("192.0.2.1", 7883)]]
 
+    def tcp_addresses(self) -> list[list[tuple[str, int]]]:
+        return [[], []]
+
     def snapshot(self) -> dict[str, Any]:
         return {"lanes": [LANE], "channels": 3}
 

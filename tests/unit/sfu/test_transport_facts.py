@@ -7,6 +7,7 @@ from sfu.negotiation.transport import (
     candidate_lines,
     dtls_client,
     read_transport,
+    tcp_candidate_lines,
 )
 from tests.support.descriptions import FINGERPRINT, Client, Media
 
@@ -104,3 +105,18 @@ def test_candidates_are_ordered_by_priority() -> None:
     lines = candidate_lines([("192.0.2.1", 7882), ("2001:db8::1", 7882)])
     assert lines[0] == "candidate:1 1 udp 2130706431 192.0.2.1 7882 typ host"
     assert lines[1] == "candidate:2 1 udp 2130706175 2001:db8::1 7882 typ host"
+
+
+def test_candidates_over_tcp_are_passive_and_come_after_those_over_udp() -> None:
+    """Priorities: type 90, direction 4 of eight, then the order (RFC 6544 section 4.2)."""
+    lines = tcp_candidate_lines([("192.0.2.1", 7881), ("2001:db8::1", 7881)])
+    assert lines == (
+        "candidate:101 1 tcp 1520435199 192.0.2.1 7881 typ host tcptype passive",
+        "candidate:102 1 tcp 1520434943 2001:db8::1 7881 typ host tcptype passive",
+    )
+    assert 1520435199 == (90 << 24) + ((4 << 13) + 8_191 << 8) + 255
+    over_udp = candidate_lines([("192.0.2.1", 7882)] * 8)
+    priorities = [int(line.split()[3]) for line in over_udp + lines]
+    assert priorities == sorted(priorities, reverse=True)
+    foundations = [line.split()[0] for line in over_udp + lines]
+    assert len(set(foundations)) == len(foundations)

@@ -105,6 +105,15 @@ def test_simulated_full_reconnect_keeps_the_participant_until_it_joins_anew() ->
     assert alice.only("leave").action == rtc.LeaveRequest.Action.RECONNECT
 
 
+@pytest.mark.parametrize(("protocol", "over_tcp"), [("TCP", True), ("UDP", False), ("TLS", False)])
+def test_a_client_may_ask_for_candidates_over_tcp_alone(protocol: str, over_tcp: bool) -> None:
+    alice = Stage().active("alice")
+    wanted = rtc.CandidateProtocol.Value(protocol)
+    alice.send(simulate=rtc.SimulateScenario(switch_candidate_protocol=wanted))
+    assert ("prefer_tcp", over_tcp) in alice.double.calls
+    assert alice.all("leave") == []
+
+
 def test_simulated_speech_starts_and_ends_for_everybody() -> None:
     stage = Stage()
     alice, bob = stage.active("alice"), stage.active("bob")
