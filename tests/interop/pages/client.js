@@ -51,6 +51,7 @@ async function stats() {
     })),
     pairs: all.filter((r) => r.type === 'candidate-pair' && r.nominated).map((r) => ({
       state: r.state, rtt: r.currentRoundTripTime, outgoing: r.availableOutgoingBitrate,
+      protocol: all.find((c) => c.id === r.localCandidateId)?.protocol ?? '',
     })),
   };
 }
