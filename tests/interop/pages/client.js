@@ -33,9 +33,9 @@ async function reports(pc) {
 
 // What this client decodes and sends, one entry per RTP stream.
 async function stats() {
-  const manager = state.room.engine.pcManager;
-  const all = [...await reports(manager.publisher?._pc ?? manager.publisher?.pc),
-    ...await reports(manager.subscriber?._pc ?? manager.subscriber?.pc)];
+  const manager = state.room.engine?.pcManager;
+  const all = [...await reports(manager?.publisher?._pc ?? manager?.publisher?.pc),
+    ...await reports(manager?.subscriber?._pc ?? manager?.subscriber?.pc)];
   const codec = (id) => all.find((r) => r.id === id)?.mimeType ?? '';
   return {
     inbound: all.filter((r) => r.type === 'inbound-rtp').map((r) => ({
