@@ -21,7 +21,7 @@ from common.redact import Redacted
 from server.audit.section import AuditSection, check_audit
 from server.section import Port, Section
 from server.tracing import TracingSection
-from signalling.turn import MAX_URLS, TurnUrl
+from signalling.turn_url import MAX_URLS, TurnUrl
 
 DEV_KEY = "devkey"
 DEV_SECRET = "secret"  # noqa: S105 - LiveKit's well-known development pair, refused on public addresses

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict, replace
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from common.clock import SystemClock
 from common.errors import ConclaveError
@@ -21,8 +22,10 @@ from server.audit.section import AuditSection
 from server.config import Config, Problem
 from server.diagnosis import certificates, clock, machine
 from server.diagnosis.finding import Finding, fault
-from server.diagnosis.roundtrip import Situation, check_media
 from server.terminal import Exit, Terminal
+
+if TYPE_CHECKING:
+    from server.diagnosis.roundtrip import Situation
 
 ROOM = "conclave-doctor"
 TOKEN_SECONDS = 300.0
@@ -99,6 +102,8 @@ async def url_findings(url: str) -> list[Finding]:
 
 async def media_findings(config: Config, url: str) -> AsyncIterator[Finding]:
     """Real media through the given server, or through one started here."""
+    from server.diagnosis.roundtrip import check_media  # noqa: PLC0415 - codecs load only when used
+
     async with AsyncExitStack() as stack:
         try:
             situation = await _situation(config, url, stack)
@@ -116,6 +121,8 @@ async def media_findings(config: Config, url: str) -> AsyncIterator[Finding]:
 
 
 async def _situation(config: Config, url: str, stack: AsyncExitStack) -> Situation:
+    from server.diagnosis.roundtrip import Situation  # noqa: PLC0415 - codecs load only when used
+
     system = SystemClock()
     keys = SigningKeys(config.keys)
 

@@ -20,7 +20,7 @@ from aioice.turn import TurnClientTcpProtocol, TurnClientUdpProtocol
 from crypto.turn import TurnCredential
 from server.diagnosis.finding import Finding, fault, ok, warning
 from server.diagnosis.paths import Check, Login, Outcome, Target
-from signalling.turn import TurnUrl
+from signalling.turn_url import TurnUrl
 
 ALLOCATION_SECONDS: Final = 5.0  # for resolving, connecting, TLS and two exchanges
 LIFETIME: Final = 60  # seconds that an allocation would stay if it could not be deleted

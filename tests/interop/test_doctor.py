@@ -12,12 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.certificates import Certificate, make_certificate
 from tests.support.coturn import (
     SAFE,
     TURN_SECRET,
     Addresses,
-    Certificate,
-    make_certificate,
     start_coturn,
 )
 from tests.support.networks import (

@@ -13,11 +13,10 @@ from playwright.async_api import Browser
 
 from tests.interop.conftest import Client, until
 from tests.support.browsers import RemotePage, drive
+from tests.support.certificates import Certificate, make_certificate
 from tests.support.coturn import (
     TURN_SECRET,
     Addresses,
-    Certificate,
-    make_certificate,
     start_coturn,
 )
 from tests.support.networks import (

@@ -10,7 +10,8 @@ from common.redact import Redacted
 from signalling.joining import JoinParams
 from signalling.messages import IceServer
 from signalling.ports import PeerPort
-from signalling.turn import TurnServers, TurnUrl
+from signalling.turn import TurnServers
+from signalling.turn_url import TurnUrl
 from tests.support.http_call import HttpCall, fragment, published
 from tests.support.stage import JS, Stage
 
