@@ -43,6 +43,7 @@ def add_reading(
         clock=clock,
         proxies=Proxies(trusted_proxies),
         refusals=signalling.hub.refusals,
+        token_refused=signalling.hub.ledger.token_refused,
         room_sid=room_sid,
     )
     door = Door(reading)

@@ -67,7 +67,7 @@ class AuditApi:
     # -- handlers -----------------------------------------------------------------------------------
 
     async def _page(self, request: Request) -> Response:
-        reader = await self._door.admit(request, Duty.AUDITOR)
+        reader = self._door.admit(request, Duty.AUDITOR)
         pairs = parameters.of_query(request.scope["query_string"])
         wanted = parameters.read(pairs, parameters.PAGE)
         if wanted.follow:
@@ -75,7 +75,7 @@ class AuditApi:
         return await self._answer(reader, wanted)
 
     async def _search(self, request: Request) -> Response:
-        reader = await self._door.admit(request, Duty.AUDITOR)
+        reader = self._door.admit(request, Duty.AUDITOR)
         require_type(request, "application/json")
         body = await read_body(request, MAX_SEARCH)
         try:
@@ -104,7 +104,7 @@ class AuditApi:
         return _json(f'{{"entries":[{entries}],{json.dumps(rest)[1:]}')
 
     async def _entry(self, request: Request) -> Response:
-        reader = await self._door.admit(request, Duty.AUDITOR)
+        reader = self._door.admit(request, Duty.AUDITOR)
         wanted = parameters.read(parameters.of_query(request.scope["query_string"]), parameters.ONE)
         found, checkpoint = await self._find(request)
         await self._record(reader, wanted, Filter(), (found.index, found.index + 1), 1)
@@ -113,7 +113,7 @@ class AuditApi:
         return _json(f'{line[:-1]},"receipt":{json.dumps(receipt)}}}')
 
     async def _private(self, request: Request) -> Response:
-        reader = await self._door.admit(request, Duty.PRIVACY_OFFICER)
+        reader = self._door.admit(request, Duty.PRIVACY_OFFICER)
         wanted = parameters.read(parameters.of_query(request.scope["query_string"]), parameters.ONE)
         found, _ = await self._find(request)
         event = decode(found.entry).event
@@ -134,7 +134,7 @@ class AuditApi:
         return _json(json.dumps({"index": found.index, "facts": facts}))
 
     async def _checkpoint(self, request: Request) -> Response:
-        await self._door.admit(request, Duty.AUDITOR)
+        self._door.admit(request, Duty.AUDITOR)
         answer = await self._reading.log.ask(Question(limit=0))
         checkpoint = read_checkpoint(answer.checkpoint)
         document = {
@@ -146,7 +146,7 @@ class AuditApi:
         return _json(json.dumps(document))
 
     async def _export(self, request: Request) -> Response:
-        reader = await self._door.admit(request, Duty.AUDITOR)
+        reader = self._door.admit(request, Duty.AUDITOR)
         pairs = parameters.of_query(request.scope["query_string"])
         wanted = parameters.read(pairs, parameters.EXPORT)
         meant = await self._filter(wanted)
@@ -156,12 +156,12 @@ class AuditApi:
             await self._reading.recorder.record(
                 LogExported(
                     actor=actor,
-                    on=_target(meant),
+                    on=target_of(meant),
                     first=min(wanted.cursor or 0, export.size),
                     end=export.size,
                     purpose=wanted.purpose,
                     format=str(wanted.format),
-                    extra=_facts(meant),
+                    extra=facts_of(meant),
                     private=private,
                 )
             )
@@ -233,8 +233,8 @@ class AuditApi:
 
     def _sid_of(self, room: str) -> str:
         sid = self._reading.room_sid(RoomName(room))
-        if not sid and room.startswith(_SID) and room.isascii() and room.isprintable():
-            return room[:128]
+        if not sid and room.startswith(_SID) and parameters.is_identifier(room):
+            return room
         if not sid:
             raise RemoteError("room_unknown", "there is no such room now; name it by its sid")
         return sid
@@ -248,13 +248,13 @@ class AuditApi:
     ) -> None:
         """Puts a reading on record. Raises AuditError; then nothing may be shown."""
         actor, private = await self._actor(reader, Role.AUDITOR)
-        extra = _facts(meant)
+        extra = facts_of(meant)
         if found >= 0:
             extra["found"] = found
         await self._reading.recorder.record(
             LogRead(
                 actor=actor,
-                on=_target(meant),
+                on=target_of(meant),
                 first=span[0],
                 end=span[1],
                 purpose=wanted.purpose,
@@ -264,13 +264,13 @@ class AuditApi:
         )
 
 
-def _target(meant: Filter) -> Target:
+def target_of(meant: Filter) -> Target:
     """Whom and what a reading was about, where it was about one."""
     subject = Pseudonym(meant.subject[-1]) if meant.subject else NOBODY
     return Target(room=meant.room[0] if len(meant.room) == 1 else "", subject=subject)
 
 
-def _facts(meant: Filter) -> dict[str, str | int | bool]:
+def facts_of(meant: Filter) -> dict[str, str | int | bool]:
     """The filter as an entry holds it: a value, or how many there were."""
     facts: dict[str, str | int | bool] = {
         f"filter.{name}": values[0] if len(values) == 1 else len(values)

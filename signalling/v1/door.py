@@ -1,12 +1,11 @@
 """Who may read the log: roles in the token's claim `conclave`, one refusal for each way not to have them.
 
 In: requests. Out: a `Reader`, or RemoteError. Must not: let a token in that also opens rooms, for whoever takes
-part or moderates does not look into the evidence about it; or forget a genuine token that tried.
+part or moderates does not look into the evidence about it; or keep quiet about a token that tried.
 """
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -14,21 +13,14 @@ from typing import Final
 from starlette.requests import Request
 
 from common.errors import RemoteError
-from compliance.events import Actor, TokenRefused, Why
-from compliance.trail import AuditError
-from compliance.words import Decision, Role
-from signalling.acts import hash_of, identifier
+from signalling.acts import identifier
 from signalling.addresses import rate_key
 from signalling.admission import BEARER
 from signalling.grants import Grants
-from signalling.limits import MAX_NAME, Rate
+from signalling.limits import MAX_NAME
 from signalling.rates import KeyedBuckets
 from signalling.v1.duties import CLAIM, Duty
 from signalling.v1.ports import Reading
-
-# Per API key: refusals that go on record. Beyond it they are only counted.
-RECORDED_REFUSALS: Final = Rate(1.0, 20.0)
-
 
 _MISSING: Final[Mapping[Duty, str]] = {
     Duty.AUDITOR: "auditor_required",
@@ -49,10 +41,9 @@ class Door:
     """The check before every answer."""
 
     def __init__(self, reading: Reading) -> None:
-        """Counts by address, and by API key what goes on record."""
+        """Counts requests by address."""
         self._reading = reading
         self._rates = KeyedBuckets(reading.rate)
-        self._recorded = KeyedBuckets(RECORDED_REFUSALS)
 
     def slow_down(self, request: Request) -> None:
         """Raises RemoteError `api_rate_exceeded`."""
@@ -64,33 +55,21 @@ class Door:
         """Of the token in the header; URLs are written down in too many places. Raises RemoteError."""
         return self._reading.authorizer.grants(request.headers.get("authorization"))
 
-    async def admit(self, request: Request, duty: Duty) -> Reader:
+    def admit(self, request: Request, duty: Duty) -> Reader:
         """Whoever asks, if the token has the role.
 
         Raises RemoteError: api_rate_exceeded, token_..., grants_malformed, role_mixed, auditor_required,
         privacy_officer_required, identity_missing, name_too_long.
         """
         self.slow_down(request)
-        grants = self.grants(request)
         try:
+            grants = self.grants(request)
             _check(grants, duty)
         except RemoteError as error:
-            await self._write_down(request, grants, error.code)
+            if error.code != "token_missing":
+                self._reading.token_refused(_token(request), error.code)
             raise
         return Reader(grants.identity, identifier(grants.issuer), grants.expires_at)
-
-    async def _write_down(self, request: Request, grants: Grants, code: str) -> None:
-        """A genuine token at the wrong door is news for the log; whether it takes it changes nothing."""
-        if not self._recorded.take(grants.issuer, self._reading.clock.now()):
-            return
-        token = (request.headers.get("authorization") or "").removeprefix(BEARER).strip()
-        event = TokenRefused(
-            actor=Actor(Role.API, key=identifier(grants.issuer)),
-            token=hash_of(token),
-            why=Why(decision=Decision.REFUSED, reason=code),
-        )
-        with contextlib.suppress(AuditError):
-            await self._reading.recorder.record(event)
 
 
 def roles_of(grants: Grants) -> frozenset[str]:
@@ -102,6 +81,10 @@ def roles_of(grants: Grants) -> frozenset[str]:
     if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles):
         raise RemoteError("grants_malformed", f"claim {CLAIM} has the wrong type")
     return frozenset(roles)
+
+
+def _token(request: Request) -> str:
+    return (request.headers.get("authorization") or "").removeprefix(BEARER).strip()
 
 
 def _check(grants: Grants, duty: Duty) -> None:

@@ -13,11 +13,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-from common.errors import RemoteError
+from common.errors import LocalError, RemoteError
 from compliance.events import KINDS
 from compliance.exports import Format
 from compliance.questions import MAX_ALTERNATIVES, MAX_PAGE
-from compliance.words import IDENTIFIER, MAX_NUMBER, PSEUDONYM, Role
+from compliance.words import IDENTIFIER, MAX_NUMBER, PSEUDONYM, Role, check_identifier
 from signalling.limits import MAX_NAME, MAX_QUERY_PARAMETERS
 
 DEFAULT_LIMIT: Final = 100
@@ -146,9 +146,9 @@ def read(pairs: Iterable[tuple[str, str]], known: Iterable[Parameter]) -> Wanted
         identity=_one(values, "identity", ""),
         room=_all(values, "room", lambda room: len(room) <= MAX_NAME),
         kind=_kinds(values),
-        actor=_all(values, "actor", IDENTIFIER.fullmatch),
+        actor=_all(values, "actor", is_identifier),
         role=_all(values, "role", lambda role: role in set(Role)),
-        source=_all(values, "source", IDENTIFIER.fullmatch),
+        source=_all(values, "source", is_identifier),
         since=_time(values, "from", 0),
         until=_time(values, "to", MAX_NUMBER),
         cursor=_cursor(values),
@@ -181,7 +181,7 @@ def _purpose(values: Mapping[str, list[str]]) -> str:
     purpose = _one(values, "purpose", "")
     if not purpose:
         raise RemoteError("purpose_missing", "say with purpose=... why the log is read")
-    if not IDENTIFIER.fullmatch(purpose):
+    if not is_identifier(purpose):
         raise RemoteError("purpose_malformed", "the purpose is no identifier")
     return purpose
 
@@ -191,6 +191,15 @@ def _kinds(values: Mapping[str, list[str]]) -> tuple[str, ...]:
     if not set(kinds) <= set(KINDS):
         raise RemoteError("kind_unknown", "there is no such kind of event")
     return kinds
+
+
+def is_identifier(text: str) -> bool:
+    """Whether an entry could hold it: no sentence, no mail address, no network address."""
+    try:
+        check_identifier("value", text)
+    except LocalError:
+        return False
+    return bool(text)
 
 
 def _all(values: Mapping[str, list[str]], name: str, check: Any) -> tuple[str, ...]:

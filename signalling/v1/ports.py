@@ -65,5 +65,8 @@ class Reading:
     clock: Clock
     proxies: Proxies
     refusals: Counter[str]
+    token_refused: Callable[
+        [str, str], None
+    ]  # puts on record, within bounds, that a token was refused
     room_sid: Callable[[RoomName], str]  # of a room that exists now, else ""
     rate: Rate = field(default=READ_RATE)

@@ -55,6 +55,7 @@ class Desk:
     vault_folder: Path
     rooms: RoomsDouble
     refusals: Counter[str]
+    trail: TrailDouble  # of signalling
     clock: SystemClock = field(default_factory=SystemClock)
 
     def token(self, identity: str = "ada", *roles: str, video: Any = None, **claims: Any) -> str:
@@ -129,9 +130,9 @@ async def reading_desk(
         files = stack.enter_context(closing(PosixFiles(folder / "vault")))
         vault = Vault(files, new_key())
         thread = stack.enter_context(ThreadPoolExecutor(1, "vault"))
-        rooms = RoomsDouble()
+        rooms, trail = RoomsDouble(), TrailDouble()
         signalling = create_app(
-            SignallingDeps(rooms=rooms, trail=TrailDouble(), keys=KEYS, clock=clock, entropy=bytes)
+            SignallingDeps(rooms=rooms, trail=trail, keys=KEYS, clock=clock, entropy=bytes)
         )
 
         def room_sid(name: str) -> str:
@@ -146,6 +147,7 @@ async def reading_desk(
             clock=clock,
             proxies=Proxies(()),
             refusals=signalling.hub.refusals,
+            token_refused=signalling.hub.ledger.token_refused,
             room_sid=room_sid,
             rate=rate,
         )
@@ -156,7 +158,9 @@ async def reading_desk(
         http = await stack.enter_async_context(
             httpx.AsyncClient(transport=transport, base_url=BASE)
         )
-        yield Desk(http, auditor, log, vault, folder / "vault", rooms, signalling.hub.refusals)
+        yield Desk(
+            http, auditor, log, vault, folder / "vault", rooms, signalling.hub.refusals, trail
+        )
 
 
 def code_of(response: httpx.Response) -> str:

@@ -54,6 +54,20 @@ def test_pseudonyms_differ_by_person_tenant_and_period() -> None:
     assert vault.pseudonym(ANNA, "2026-11") == names[0]
 
 
+def test_a_look_for_somebody_makes_nobody_known() -> None:
+    disk = Disk()
+    vault = Vault(disk, MASTER)
+    name = vault.pseudonym(ANNA, "2026-11")
+    before = dict(disk.names)
+    assert vault.known(ANNA, "2026-11") == name
+    assert Vault(disk, MASTER).known(ANNA, "2026-11") == name
+    assert vault.known(ANNA, "2026-12") is None
+    assert vault.known(BERT, "2026-11") is None
+    assert disk.names == before
+    vault.erase(ANNA)
+    assert vault.known(ANNA, "2026-11") is None
+
+
 def test_nothing_personal_is_on_the_disk_in_the_clear() -> None:
     disk = Disk()
     Vault(disk, MASTER).keep(ANNA, "2026-11", FACTS)

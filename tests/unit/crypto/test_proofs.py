@@ -39,6 +39,7 @@ def test_a_receipt_holds_for_its_entry_only(index: int) -> None:
 def test_an_extra_line_is_skipped() -> None:
     text = receipt(3).encode()
     assert InclusionReceipt.decode(text.replace("\nindex", "\nextra AAAA\nindex")) == receipt(3)
+    assert InclusionReceipt.decode(receipt(3).encode(ENTRIES[3])) == receipt(3)
 
 
 @given(st.integers(0, len(receipt(5).encode()) - 1), st.characters())

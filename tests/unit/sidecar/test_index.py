@@ -11,6 +11,7 @@ import pytest
 
 from compliance.published import PublishedLog
 from compliance.questions import Filter
+from sidecar import index as index_module
 from sidecar.index import NAME, SCAN, Index
 from tests.support.logs import entry
 from tests.support.reading import (
@@ -166,6 +167,49 @@ def test_a_question_that_fits_little_is_answered_in_bounded_pieces(tmp_path: Pat
             first = index.find(rare, None, len(log.entries), newest_first=False, limit=10)
             assert first.next >= SCAN
             assert find_all(index, rare, len(log.entries)) == expected(log.entries, rare)
+
+
+WORST = {
+    "two that never meet": Filter(room=(ROOMS[0],), kind=("flying",)),
+    "a time at the end": Filter(source=("pop-1/server/a",), since=TIME + 2_500 * SECOND),
+    "an early time among late ones": Filter(until=TIME + SECOND),
+    "many alternatives": Filter(kind=("room_created", "custom_recorded"), role=("nobody",)),
+}
+
+
+def test_the_work_for_one_answer_does_not_grow_with_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counted in steps of SQLite's machine, which no busy test machine changes."""
+    monkeypatch.setattr(index_module, "SCAN", 1024)
+    steps: dict[str, list[int]] = {name: [] for name in WORST}
+    with growing(tmp_path / "log") as log, opened(log) as (index, _):
+        for _ in range(2):
+            facts = many_facts(len(log.entries) + 10_000)
+            log.add(entries_of(facts)[len(log.entries) :])
+            while index.size < len(log.entries):
+                index.advance(len(log.entries), 5000)
+            for name, wanted in WORST.items():
+                steps[name].append(count_steps(index, wanted, len(log.entries)))
+    for name, (ten_thousand, twenty_thousand) in steps.items():
+        assert twenty_thousand < 1.2 * ten_thousand + 1000, name
+        assert twenty_thousand < 100 * 1024, name
+
+
+def count_steps(index: Index, wanted: Filter, end: int) -> int:
+    """Of SQLite, in hundreds, for the first page."""
+    counted = 0
+
+    def count() -> int:
+        nonlocal counted
+        counted += 1
+        return 0
+
+    database = index._opened()
+    database.set_progress_handler(count, 100)
+    index.find(wanted, None, end, newest_first=False, limit=100)
+    database.set_progress_handler(None, 0)
+    return counted * 100
 
 
 def test_the_index_is_for_its_owner_only(log: Growing) -> None:
