@@ -176,7 +176,8 @@ def _read_all(
         while position < len(data):
             entries, length = parse_group(data, position, journal.end)
             if not length:
-                if not is_last or not _is_torn(data, position):
+                torn = is_last and _is_torn(data, position)
+                if not torn or _is_followed(data, position, journal.end):
                     raise damaged(journal.end + len(entries), "its group is damaged")
                 _set_aside(files, segment, data, position)
                 break
@@ -255,6 +256,17 @@ def _is_torn(data: bytes, position: int) -> bool:
         return True
     sectors = range(-position % SECTOR, len(rest), SECTOR)
     return any(not rest[i : i + SECTOR].strip(b"\0") for i in sectors)
+
+
+def _is_followed(data: bytes, position: int, first: int) -> bool:
+    """Whether a whole later group stands behind: then the one at `position` was once written to its end."""
+    at = data.find(_GROUP_MAGIC, position + 1)
+    while 0 <= at <= len(data) - _GROUP.size:
+        index = _GROUP.unpack_from(data, at)[2]
+        if index > first and parse_group(data, at, index)[1]:
+            return True
+        at = data.find(_GROUP_MAGIC, at + 1)
+    return False
 
 
 def _set_aside(files: Files, segment: _Segment, data: bytes, position: int) -> None:

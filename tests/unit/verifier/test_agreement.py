@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import struct
 from contextlib import closing
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from compliance.events import KINDS, data_fields
 from compliance.files import PosixFiles
 from crypto.notes import NoteError, open_note
 from crypto.proofs import InclusionReceipt, ReceiptError
+from sidecar.journal import encode_group
 from sidecar.store import open_store
 from tests.support.audit import ONE_OF_EACH, record, records
 from tests.support.evidence import KEY, SIGNER, entries, examine, filled, leaf, signed, wrong
@@ -233,3 +235,18 @@ def test_what_stops_the_sidecar_is_found_by_the_verifier(
     assert report.integrity.count or journal_alone or opens(root)
     if name != "log/wal/0000000000000000.wal" and not name.startswith("state"):
         assert report.integrity.count, wrong(report)
+
+
+@pytest.mark.parametrize("byte", [4, 5, 6, 7])
+def test_neither_takes_a_flipped_length_for_a_torn_end(tmp_path: Path, byte: int) -> None:
+    for folder in ("log", "state"):
+        PosixFiles(tmp_path / folder).close()
+    (tmp_path / "log/wal").mkdir()
+    items = entries(filled(20))
+    groups = [encode_group(0, items[:10]), encode_group(10, items[10:])]
+    data = bytearray(struct.pack("!8sQ", b"CNCLWAL1", 0) + b"".join(groups))
+    data[16 + byte] ^= 1
+    (tmp_path / "log/wal/0000000000000000.wal").write_bytes(data)
+    (tmp_path / "log/checkpoint").write_text(signed([]))
+    assert wrong(examine(tmp_path / "log")) == ["journal_damaged"]
+    assert not opens(tmp_path)
