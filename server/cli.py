@@ -142,14 +142,18 @@ def sidecar(
 
     terminal = Terminal(as_json=as_json)
     try:
-        loaded = load(config) if config else development(port=0, data=str(data), sidecar_port=port)
+        loaded = (
+            load(config, secrets=False)
+            if config
+            else development(port=0, data=str(data), sidecar_port=port)
+        )
+        settings = sidecar_config(loaded, listener=listener, lifeline=lifeline)
     except ConclaveError as error:
         terminal.fail(error)
         return Exit.USAGE
     logs.configure(
         level=loaded.file.log.level if config else log_level, style=loaded.file.log.format
     )
-    settings = sidecar_config(loaded, listener=listener, lifeline=lifeline)
 
     def ready(url: str) -> None:
         terminal.say(f"The audit log is open: {url}", event="ready", url=url)

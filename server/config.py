@@ -203,8 +203,8 @@ class ConfigError(LocalError):
         super().__init__("config_invalid", "\n".join(lines))
 
 
-def load(path: Path, environ: dict[str, str] | None = None) -> Config:
-    """Reads and checks a file. Raises ConfigError."""
+def load(path: Path, environ: dict[str, str] | None = None, *, secrets: bool = True) -> Config:
+    """Reads and checks a file; without `secrets` nothing that it refers to. Raises ConfigError."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -213,11 +213,14 @@ def load(path: Path, environ: dict[str, str] | None = None) -> Config:
         )
         raise ConfigError(str(path), [problem]) from error
     environ = dict(os.environ) if environ is None else environ
-    return replace(parse(text, name=str(path), environ=environ), path=path)
+    return replace(parse(text, name=str(path), environ=environ, secrets=secrets), path=path)
 
 
-def parse(text: str, *, name: str, environ: dict[str, str]) -> Config:
-    """Checks the text of a file. Raises ConfigError with every problem found."""
+def parse(text: str, *, name: str, environ: dict[str, str], secrets: bool = True) -> Config:
+    """Checks the text of a file. Raises ConfigError with every problem found.
+
+    Processes that need no `secrets` should not be able to read them.
+    """
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -227,10 +230,12 @@ def parse(text: str, *, name: str, environ: dict[str, str]) -> Config:
     except ValidationError as error:
         raise ConfigError(name, [_type_problem(text, item) for item in error.errors()]) from error
     problems: list[Problem] = []
-    keys = _resolve_keys(file, text, environ, problems)
-    turn_secret = _resolve_turn(file, text, environ, problems)
+    keys, turn_secret = {}, Redacted("")
+    if secrets:
+        keys = _resolve_keys(file, text, environ, problems)
+        turn_secret = _resolve_turn(file, text, environ, problems)
+        _check_tls(file, text, problems)
     _check_addresses(file, text, problems)
-    _check_tls(file, text, problems)
     for path, message, remedy in check_audit(file.audit):
         problems.append(Problem(find_line(text, path), ".".join(path), message, remedy))
     if not file.keys:

@@ -35,6 +35,7 @@ from server.listening import listen
 from server.version import VERSION
 
 SYSTEM: Final = Actor(Role.SYSTEM)
+SPOOL_AFTER: Final = 0.25  # seconds after which the spool takes over, in that mode
 _SECRETS: Final = frozenset({"secret", "password"})
 
 
@@ -58,7 +59,7 @@ class Evidence:
             socket=str(audit.socket_in(config.file.data)),
             clock=clock,
             spool=Spool(self._folders[0]),
-            limits=Limits(timeout=audit.timeout),
+            limits=Limits(audit.timeout, min(SPOOL_AFTER, audit.timeout / 2)),
         )
         self.acts = ActTrail(self.auditor, self.vault, self.vault_thread, clock, audit.timeout)
         self.reader = LogReader(str(audit.socket_in(config.file.data)))

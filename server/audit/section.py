@@ -43,9 +43,9 @@ class AuditSection(Section):
     region: str = Field("local", description="Name of the region in entries.")
     bind: str = Field("127.0.0.1", description="IP address of the sidecar's metrics and log.")
     port: Port = Field(7890, description="TCP port of the sidecar's metrics and log; 0: any free.")
-    users: list[int] = Field(
+    users: list[str] = Field(
         default_factory=list,
-        description="Numeric user ids whose processes may record, beside the sidecar's own.",
+        description="Users, by name or number, whose processes may record, beside the sidecar's own.",
     )
     state: str = Field(
         "",

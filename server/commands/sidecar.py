@@ -7,10 +7,12 @@ again, 2 the configuration is wrong, 3 the store is not what was signed and a pe
 from __future__ import annotations
 
 import os
+import pwd
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from common.errors import LocalError
 from server.audit.section import AuditSection
 from server.config import Config
 from sidecar.main import SidecarConfig, in_folder
@@ -22,7 +24,10 @@ if TYPE_CHECKING:
 def sidecar_config(
     config: Config, *, listener: int | None = None, lifeline: bool = False
 ) -> SidecarConfig:
-    """The sidecar's part of a configuration; `listener` and `lifeline` come from a server that starts it."""
+    """The sidecar's part of a configuration; `listener` and `lifeline` come from a server that starts it.
+
+    Raises LocalError `user_unknown`.
+    """
     audit = config.file.audit
     base = in_folder(audit.folder_in(config.file.data))
     return replace(
@@ -30,7 +35,7 @@ def sidecar_config(
         origin=audit.origin,
         state=Path(audit.state) if audit.state else base.state,
         socket=audit.socket_in(config.file.data),
-        users=frozenset({os.getuid(), *audit.users}),
+        users=frozenset({os.getuid(), *map(_user_id, audit.users)}),
         bind=audit.bind,
         port=audit.port,
         witness_key=base.key.with_name("witness.key") if audit.witness else None,
@@ -50,6 +55,15 @@ def _authority(audit: AuditSection) -> Authority | None:
 
     pem = Path(audit.timestamp_certificates)
     return Authority(audit.timestamps, pem, float(audit.timestamp_interval))
+
+
+def _user_id(user: str) -> int:
+    if user.isdecimal():
+        return int(user)
+    try:
+        return pwd.getpwnam(user).pw_uid
+    except KeyError as error:
+        raise LocalError("user_unknown", f"audit.users: there is no user {user}") from error
 
 
 def child_command(python: str, config: Config) -> list[str]:

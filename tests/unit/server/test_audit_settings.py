@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from common.errors import LocalError
 from common.redact import Redacted
 from crypto.notes import Signer
 from crypto.sealing import new_key
@@ -72,7 +73,7 @@ def test_the_sidecar_gets_its_part(tmp_path: Path) -> None:
 socket = "/run/conclave/intake.sock"
 state = "/mnt/other"
 origin = "pop-1.example/audit"
-users = [4711]
+users = ["4711", "root"]
 witness = "pop-1.example"
 witnesses = {{ "http://w.example" = "{KEY}" }}
 witnessed = {{ "pop-2.example/audit" = ["{KEY}"] }}'''
@@ -83,10 +84,24 @@ witnessed = {{ "pop-2.example/audit" = ["{KEY}"] }}'''
     assert made.key == Path("/srv/audit/signing.key")
     assert made.witness_key == Path("/srv/audit/witness.key")
     assert made.socket == Path("/run/conclave/intake.sock")
-    assert made.users == {os.getuid(), 4711}
+    assert made.users == {os.getuid(), 4711, 0}
     assert made.witnesses == (("http://w.example", KEY),)
     assert made.witnessed == {"pop-2.example/audit": (KEY,)}
     assert (made.listener, made.lifeline, made.origin) == (7, True, "pop-1.example/audit")
+
+
+def test_a_user_that_does_not_exist_stops_the_start() -> None:
+    with pytest.raises(LocalError) as caught:
+        sidecar_config(read('users = ["no-such-user"]'))
+    assert caught.value.code == "user_unknown"
+
+
+def test_the_sidecar_needs_no_secret(tmp_path: Path) -> None:
+    path = tmp_path / "conclave.toml"
+    path.write_text('[keys.prod]\nsecret_file = "/nowhere"\n[http]\ncertificate = "/nowhere"\n')
+    assert load(path, secrets=False).keys == {}
+    with pytest.raises(ConfigError):
+        load(path)
 
 
 def test_who_is_no_witness_has_no_key_for_it() -> None:
