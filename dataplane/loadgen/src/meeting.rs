@@ -140,7 +140,7 @@ fn start_plane(lanes: usize, identity: &Identity) -> Result<Plane, PlaneError> {
         lanes,
         addresses: vec![std::net::Ipv4Addr::LOCALHOST.into()],
         port: 0,
-        tcp_port: None,
+        tcp_port: Some(0),
         certificate: identity.certificate.clone(),
         private_key: identity.key.clone(),
         consent: Duration::from_secs(30),
