@@ -19,6 +19,7 @@ from server.audit.readers import VaultReaders
 from signalling.addresses import Proxies
 from signalling.app import Signalling
 from signalling.v1.audit import AuditApi
+from signalling.v1.delivery import ReceiptDelivery
 from signalling.v1.door import Door
 from signalling.v1.openapi import PATH, document
 from signalling.v1.ports import Reading
@@ -28,7 +29,7 @@ from signalling.v1.receipts import Receipts
 def add_reading(
     signalling: Signalling, evidence: Evidence, clock: Clock, trusted_proxies: Collection[str]
 ) -> None:
-    """Adds them before the application is served."""
+    """Adds them before the application is served, and sends receipts to those who want them."""
     rooms = signalling.hub.rooms.rooms
 
     def room_sid(name: RoomName) -> str:
@@ -47,6 +48,7 @@ def add_reading(
         room_sid=room_sid,
     )
     door = Door(reading)
+    ReceiptDelivery(signalling.hub, reading.log)
     add(signalling.api, [*AuditApi(reading, door).routes(), *Receipts(reading, door).routes()])
 
 

@@ -12,7 +12,12 @@ from typing import Any
 
 import httpx
 import pytest
+from livekit import rtc
 
+from common.clock import SystemClock
+from common.redact import Redacted
+from crypto.tokens import SigningKeys, issue
+from server.config import DEV_KEY, DEV_SECRET
 from server.probe.session import join
 from tests.interop.conftest import ROOT, Server, start_server, stop_server, until
 from verifier.cli import main as verifier
@@ -145,6 +150,30 @@ async def test_a_participant_proves_later_that_it_was_there(met: Met, tmp_path: 
         assert (await http.get("/v1/receipts", headers=foreign)).json()["receipts"] == []
         refused = await http.get("/v1/audit/entries?purpose=test", headers=headers)
         assert (refused.status_code, refused.json()["code"]) == (403, "auditor_required")
+
+
+@pytest.mark.anyio
+async def test_a_participant_who_wants_it_is_sent_its_receipt(met: Met, tmp_path: Path) -> None:
+    now = SystemClock().wall()
+    claims = {
+        "sub": "dora.white", "conclave": {"receipts": True}, "video": {"room": ROOM, "roomJoin": True},
+    }  # fmt: skip
+    keys = SigningKeys({DEV_KEY: Redacted(DEV_SECRET)})
+    token = issue(claims, keys, issuer=DEV_KEY, expires_at=now + 60, now=now)
+    room = rtc.Room()
+    arrived: asyncio.Queue[rtc.DataPacket] = asyncio.Queue()
+    room.on("data_received", arrived.put_nowait)
+    await room.connect(met.server.ws, token)
+    try:
+        async with asyncio.timeout(60):
+            packet = await arrived.get()
+    finally:
+        await room.disconnect()
+    assert packet.topic == "conclave.receipt"
+    document = json.loads(packet.data)
+    (tmp_path / "receipt").write_text(document["receipt"])
+    key = str(met.data / "audit/log/key.pub")
+    assert verifier(["receipt", str(tmp_path / "receipt"), "--key", key]) == 0
 
 
 @pytest.mark.anyio
