@@ -118,6 +118,7 @@ AUDIT_OUTCOME: Final = Label(
 )
 AUDIT_REFUSED: Final = Label("reason", "why the log ended a recorder's connection", (), WORD, 32)
 WITNESSING: Final = Label("outcome", "what became of the request", (), WORD, 32)
+STAMPED: Final = Label("outcome", "what became of the attempt", (), WORD, 32)
 QUERIED: Final = Label("outcome", "`answered`, or why the question was refused", (), WORD, 32)
 
 # -- buckets --------------------------------------------------------------------------------------
@@ -159,6 +160,7 @@ def _own(name: str, kind: Kind, text: str, *labels: Label) -> Metric:
 def _probe(metric: Metric) -> Metric:
     return Metric(
         metric.name, metric.kind, metric.text, metric.labels, metric.origin, metric.buckets,
+        sparse=True,
         stability=Stability.EXPERIMENTAL,
     )  # fmt: skip
 
@@ -261,6 +263,9 @@ CONNECTIONS: Final = (
     _gauge(
         "transports", "Connections by what they run over, once ICE found a path.", LANE, CARRIER
     ),
+    _gauge("tcp_connections", "Open TCP connections of clients (RFC 6544).", LANE),
+    _counter("tcp_connections_accepted", "TCP connections that were accepted.", LANE),
+    _gauge("tcp_send_queue_bytes", "Bytes that wait for TCP connections to take them.", LANE),
     _counter("ice_validated", "Connections whose first authenticated check arrived.", LANE),
     _counter("ice_path_changes", "Moves of a connection to another address.", LANE),
     _counter("ice_stale", "Connections that went five seconds without a check.", LANE),
@@ -314,6 +319,8 @@ AUDIT: Final = (
     _gauge("audit_backlog", "Events that are not in the log yet."),
     _gauge("audit_spool_depth", "Of these, events in the spool on disk."),
     _gauge("audit_lag_seconds", "Age of the oldest event that is not in the log yet."),
+    _counter("sidecar_starts", "Starts of the sidecar, where it is this server's child."),
+    _gauge("sidecar_given_up", "1 if that child ended so that a new start cannot help."),
 )
 
 SIDECAR: Final = (
@@ -353,6 +360,12 @@ SIDECAR: Final = (
     ),
     _own("audit_cosigned_total", Kind.COUNTER, "Own checkpoints shown to witnesses.", WITNESSING),
     _own("audit_size", Kind.GAUGE, "Entries in the log."),
+    _own("audit_timestamps_total", Kind.COUNTER, "Attempts to have a checkpoint stamped.", STAMPED),
+    _own(
+        "audit_timestamp_age_seconds",
+        Kind.GAUGE,
+        "Time since the newest checkpoint was known to be stamped; 0 without an authority.",
+    ),
     _own("audit_queries_total", Kind.COUNTER, "Questions about the log.", QUERIED),
     _own("audit_index_lag", Kind.GAUGE, "Published entries that the index does not hold yet."),
     _own("audit_index_rebuilds_total", Kind.COUNTER, "Times that the index was made anew."),
@@ -360,19 +373,27 @@ SIDECAR: Final = (
     _own(
         "audit_checkpoint_age_seconds",
         Kind.GAUGE,
-        "Time since entries wait for a checkpoint, 0 if none do.",
+        "How long entries have waited for a checkpoint; 0 if none do.",
     ),
     _own(
         "audit_witness_age_seconds",
         Kind.GAUGE,
-        "Time since every witness has cosigned; 0 without witnesses.",
+        "How long a checkpoint has lacked a cosignature; 0 if none does.",
     ),
-    _own("sidecar_process_virtual_memory_bytes", Kind.GAUGE, "Address space of the sidecar."),
-    _own("sidecar_process_resident_memory_bytes", Kind.GAUGE, "Memory of the sidecar."),
-    _own("sidecar_process_start_time_seconds", Kind.GAUGE, "When it started, seconds since 1970."),
-    _own("sidecar_process_cpu_seconds_total", Kind.COUNTER, "Its processor time."),
-    _own("sidecar_process_open_fds", Kind.GAUGE, "File descriptors that it has open."),
-    _own("sidecar_process_max_fds", Kind.GAUGE, "File descriptors that it may open."),
+    _own("sidecar_process_virtual_memory_bytes", Kind.GAUGE, "Virtual memory size in bytes."),
+    _own("sidecar_process_resident_memory_bytes", Kind.GAUGE, "Resident memory size in bytes."),
+    _own(
+        "sidecar_process_start_time_seconds",
+        Kind.GAUGE,
+        "Start time of the process since unix epoch in seconds.",
+    ),
+    _own(
+        "sidecar_process_cpu_seconds_total",
+        Kind.COUNTER,
+        "Total user and system CPU time spent in seconds.",
+    ),
+    _own("sidecar_process_open_fds", Kind.GAUGE, "Number of open file descriptors."),
+    _own("sidecar_process_max_fds", Kind.GAUGE, "Maximum number of open file descriptors."),
 )
 
 GROUPS: Final = (

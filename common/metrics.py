@@ -67,6 +67,7 @@ class Metric:
     labels: tuple[Label, ...] = ()
     origin: Origin = Origin.NODE
     buckets: tuple[float, ...] = ()  # upper bounds of a histogram, in its unit; +Inf follows
+    sparse: bool = False  # absent while there is nothing to tell, where 0 would be a lie
     since: str = "1.0"
     stability: Stability = Stability.STABLE
 
@@ -92,7 +93,7 @@ class Metric:
         count = 1
         for label in self.labels:
             count *= len(label.values) or 1
-        return closed and self.kind is not Kind.INFO and count <= MAX_FILLED
+        return closed and not self.sparse and self.kind is not Kind.INFO and count <= MAX_FILLED
 
     def allows(self, values: tuple[str, ...]) -> bool:
         """Whether these are values of its labels, in order."""

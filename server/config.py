@@ -152,6 +152,19 @@ class ShutdownSection(Section):
     )
 
 
+class MetricsSection(Section):
+    """Numbers go to the sidecar once a second; Prometheus asks the sidecar, never a server."""
+
+    node: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")] = Field(
+        "local",
+        description="Name of this server in the label `node`; another one for each server of a sidecar.",
+    )
+    socket: str = Field(
+        "",
+        description="Unix socket of the sidecar for them; empty: `metrics.sock` in the audit log's folder.",
+    )
+
+
 class ConfigFile(Section):
     """The whole file."""
 
@@ -164,6 +177,7 @@ class ConfigFile(Section):
     tracing: TracingSection = TracingSection()
     shutdown: ShutdownSection = ShutdownSection()
     audit: AuditSection = AuditSection()
+    metrics: MetricsSection = MetricsSection()
     data: str = Field("data", description="Folder for everything that outlives the process.")
 
 
@@ -275,6 +289,13 @@ def development(
         data=data,
     )
     return Config(file=file, keys={DEV_KEY: Redacted(DEV_SECRET)}, development=True)
+
+
+def snapshot_socket(file: ConfigFile) -> Path:
+    """Where the sidecar takes the numbers of servers."""
+    if file.metrics.socket:
+        return Path(file.metrics.socket)
+    return file.audit.folder_in(file.data) / "metrics.sock"
 
 
 def is_public(address: str) -> bool:

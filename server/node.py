@@ -26,12 +26,11 @@ from crypto.certificates import FINGERPRINT_ALGORITHM, new_certificate
 from crypto.tokens import SigningKeys
 from server.audit.evidence import Evidence
 from server.audit.routes import add_reading
-from server.config import Config
-from server.lag import LoopLag
+from server.config import Config, snapshot_socket
 from server.listening import bind_error, listen, passed
-from server.metrics import LOOP_LAG_BOUNDS
-from server.observation import Observer
 from server.routes import add_routes
+from server.telemetry.observation import Observer
+from server.telemetry.push import Pusher
 from server.terminal import Exit, Terminal
 from server.tracing import Tracing
 from server.version import VERSION
@@ -96,10 +95,9 @@ class Node:
                 static_dir=page_folder(),
             )
         )
-        self._lag = LoopLag(LOOP_LAG_BOUNDS)
-        self.observer = Observer(
-            self._engine, self._plane, self._signalling.hub, self._lag, self.evidence
-        )
+        hub, node = self._signalling.hub, file.metrics.node
+        self.observer = Observer(node, self._engine, self._plane, hub, self.evidence, clock)
+        self._pusher = Pusher(self.observer, str(snapshot_socket(file)))
 
         def hear(event: SfuEvent) -> None:
             self.observer.handle_event(event)
@@ -113,7 +111,8 @@ class Node:
 
         self._driver = Driver(self._engine, self._plane, clock, loop)
         self._driver.start()
-        self._lag.start(loop)
+        self.observer.start(loop)
+        self._pusher.start()
         self._server = _Server(_uvicorn_config(config, self._tracing.wrap(self._signalling.asgi)))
         self._serving = asyncio.create_task(self._server.serve([listener]), name="http")
         scheme = "https" if file.http.certificate else "http"
@@ -168,7 +167,8 @@ class Node:
             log.warning("connections_cut")
         self._engine.close()
         self._engine.flush()
-        self._lag.stop()
+        self.observer.stop()
+        await self._pusher.stop()
         self._driver.stop()
         await asyncio.get_running_loop().run_in_executor(None, self._plane.close)
         await self.evidence.stop("stopped" if error is None else "failed")

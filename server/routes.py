@@ -1,4 +1,4 @@
-"""The server's own routes beside signalling: health, metrics, the page's address of a meeting, its token door."""
+"""The server's own routes beside signalling: health, the page's address of a meeting, its token door."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from common.clock import Clock
 from crypto.tokens import SigningKeys
 from server.config import Config
 from server.meeting import meeting_handler
-from server.metrics import CONTENT_TYPE, render
-from server.observation import Observer
+from server.telemetry.observation import Observer
 from signalling.app import Signalling
 from signalling.page import HEADERS
 
@@ -36,9 +35,6 @@ def add_routes(
             return PlainTextResponse("draining", 503)
         return PlainTextResponse("ready")
 
-    async def metrics(_: Request) -> Response:
-        return Response(render(observer.snapshot()), media_type=CONTENT_TYPE)
-
     async def meet(_: Request) -> Response:
         if page is None:
             return PlainTextResponse("the meeting page is not part of this installation", 404)
@@ -46,7 +42,6 @@ def add_routes(
 
     api.add_route("/healthz", healthz, methods=["GET", "HEAD"])
     api.add_route("/readyz", readyz, methods=["GET", "HEAD"])
-    api.add_route("/metrics", metrics, methods=["GET"])
     api.add_route("/meet/{room}", meet, methods=["GET", "HEAD"])
     if config.development:
         api.add_route(

@@ -40,32 +40,24 @@ _Transport = tuple[int, int | None, int, int, int, int]  # id, rtt, (packets, by
 _Track = tuple[int, int, int, int, int, list[int]]  # id, packets, bytes, lost, jitter, bit rates
 _Leg = tuple[int, int, int, int, int | None, int]  # id, packets, bytes, lost of 256, rtt, jitter
 
-class _Lane(TypedDict):
-    received: tuple[int, int]  # datagrams, bytes
-    sent: tuple[int, int]
-    forwarded: tuple[int, int]  # media packets of legs, without retransmissions
-    drops: list[int]  # in the order of drop_reasons
-    nacks_sent: int
-    nacks_received: int
-    retransmitted: int
-    keyframes_requested: int
-    keyframe_requests_received: int
-    kernel_drops: int  # SO_RXQ_OVFL
-    gso_fallbacks: int  # runs that had to be sent packet by packet
-    send_calls: int  # sendmmsg calls
-    tcp: tuple[int, int, int]  # connections open, accepted so far, bytes that wait to be sent
-    latency_us: list[int]  # packets sent within each bound of their arrival, then all of them
-    busy_ns: int  # time spent outside poll
+_Buckets = tuple[list[int], list[int], int]  # bounds, counts (one more), sum
+
+class _Snapshot(TypedDict):  # everything that lives there, lane by lane
     transports: list[_Transport]
     tracks: list[_Track]
     legs: list[_Leg]
 
-class _Snapshot(TypedDict):
+class _Lane(TypedDict):  # since its start
+    numbers: dict[str, int]  # packets, bytes, _ns nanoseconds; see dataplane/core/src/stats.rs
+    drops: list[int]  # in the order of drop_reasons
+    closed: dict[str, int]  # by CloseReason name
+    video_legs: list[list[int]]  # now, by wanted and served layer: none, 0, 1, 2
+    histograms: dict[str, _Buckets]  # units in the names: _us, _ppm; rates in bytes a second
+
+class _Counters(TypedDict):
     lanes: list[_Lane]
-    latency_bounds_us: list[int]
-    channels: int
-    handshakes: int  # DTLS handshakes completed
-    handshakes_failed: int
+    associations: dict[str, int]
+    refusals: dict[str, int]  # of associations, by Refusal name
     commands_ignored: int
 
 @final
@@ -89,6 +81,7 @@ class DataPlane:  # lanes and the associations thread: they start here and end i
     def tcp_addresses(self) -> list[list[tuple[str, int]]]: ...
     def drain(self, limit: int = 1024) -> list[_Event]: ...  # the rest keeps fileno() readable
     def snapshot(self) -> _Snapshot: ...  # what the threads published last, about once a second
+    def counters(self) -> _Counters: ...  # the same moment in totals, for metrics
     def flush(self) -> None: ...
     def close(self) -> None: ...  # says goodbye to every peer, ends the threads; idempotent
     def add_transport(self, transport: int, *, lane: int, ufrag: str, pwd: str) -> None: ...

@@ -205,6 +205,9 @@ class DataPlanePort(Protocol):
 class DataPlaneListener(Protocol):
     """Events, one method each; unknown identities belong to what was just removed."""
 
+    def handle_transport_validated(self, transport: TransportId) -> None:
+        """The first authenticated connectivity check arrived."""
+
     def handle_transport_connected(self, transport: TransportId, profile: str) -> None:
         """DTLS is up and the fingerprint matched."""
 

@@ -20,6 +20,7 @@ from sfu.limits import MAX_MESSAGE_SIZE
 from sfu.model import LeaveReason, PeerSpec, RoomOptions, TrackKind
 from sfu.negotiation.sdp import Fingerprint
 from sfu.peer import Peer
+from sfu.progress import MEDIA, VALIDATED
 from sfu.room import Room
 
 
@@ -82,6 +83,11 @@ class Engine:
     def legs(self) -> Mapping[TrackKind, int]:
         """How many tracks are being delivered, by kind."""
         return Counter(leg.publication.spec.kind for leg in self._context.legs.values())
+
+    @property
+    def qualities(self) -> Mapping[str, int]:
+        """How many peers have a connection of each quality."""
+        return self._context.measuring.words()
 
     def reserve_room(self) -> RoomSid:
         """Names a room that is about to be created."""
@@ -171,6 +177,12 @@ class Engine:
 
     # -- the data plane's news --
 
+    def handle_transport_validated(self, transport: TransportId) -> None:
+        """The first authenticated connectivity check arrived."""
+        connection = self._context.connections.get(transport)
+        if connection is not None:
+            connection.peer.progress.reach(VALIDATED)
+
     def handle_transport_connected(self, transport: TransportId, profile: str) -> None:
         """DTLS is up and the fingerprint matched."""
         connection = self._context.connections.get(transport)
@@ -198,6 +210,8 @@ class Engine:
         subscription = self._context.legs.get(leg)
         if subscription is not None:
             subscription.current = layer
+            if layer is not None:
+                subscription.peer.progress.reach(MEDIA)
 
     def handle_audio_levels(self, levels: Sequence[AudioLevel]) -> None:
         """Loudness of all audio tracks that had packets."""

@@ -209,6 +209,26 @@ class ConnectionFailed:
     code: str
 
 
+@dataclass(frozen=True, slots=True)
+class JoinProgressed:
+    """A join reached a stage of `sfu.progress`, so many seconds after `peer` asked to be let in."""
+
+    room: Room
+    peer: Peer
+    stage: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class MediaStarted:
+    """The first packet of a track arrived, so many seconds after it was announced."""
+
+    room: Room
+    peer: Peer
+    publication: Publication
+    seconds: float
+
+
 SfuEvent = (
     RoomStarted
     | RoomUpdated
@@ -231,6 +251,8 @@ SfuEvent = (
     | DataReceived
     | ChannelsReady
     | ConnectionFailed
+    | JoinProgressed
+    | MediaStarted
 )
 
 __all__ = ["RoomName", "SfuEvent"]

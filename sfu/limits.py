@@ -27,6 +27,7 @@ OFFER_DELAY_FIRST = 0.010  # a burst of changes becomes one offer
 OFFER_DELAY_NEXT = 0.150  # further bursts; a joining crowd must not make an offer each
 NEGOTIATION_TIMEOUT = 15.0  # an offer without answer; the client starts over
 ACTIVE_TIMEOUT = 60.0  # join to active, else the peer is removed
+JOIN_WINDOW = 60.0  # what a peer or track does later is not counted as part of its start
 RESUME_GRACE = 5.0  # a failed connection keeps its peer this long
 TRACK_WAIT = 60.0  # a wish for a track that does not appear
 QUALITY_LOWER_DELAY = 5.0  # dynacast: nobody wants the layer any more

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,10 @@ class Measuring:
         if not self._context.timers.armed(KEY):
             at = self._context.clock.now() + CONNECTION_QUALITY_INTERVAL
             self._context.timers.arm(KEY, at, self._measure)
+
+    def words(self) -> Counter[str]:
+        """How many peers have a connection of each quality, as last judged."""
+        return Counter(state.word for state in self._states.values() if state.word)
 
     def _measure(self) -> None:
         connections = self._context.connections.values()

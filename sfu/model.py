@@ -120,6 +120,7 @@ class PeerSpec:
     adaptive_stream: bool = False
     single_connection: bool = False  # one PeerConnection for both directions
     renegotiates: bool = True  # False: its first description stays its last one (WHIP, WHEP)
+    asked_at: float | None = None  # when its request came, monotonic seconds; None: when it joins
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,7 @@ from sfu.negotiation.parse import parse
 from sfu.negotiation.sdp import Session
 from sfu.negotiation.transport import read_transport
 from sfu.offering import OfferingSender
+from sfu.progress import ANSWERED, CONNECTED, Progress
 from sfu.publication import Publication
 from sfu.publisher import Publisher
 from sfu.subscriber import Subscriber
@@ -86,6 +87,9 @@ class Peer:
         self.subscriber = Subscriber(
             context, self, auto=spec.auto_subscribe, adaptive=spec.adaptive_stream
         )
+        asked_at = context.clock.now() if spec.asked_at is None else spec.asked_at
+        finds_media = bool(room.tracks) and spec.auto_subscribe
+        self.progress = Progress(context, self, since=asked_at, finds_media=finds_media)
         self._everyone = True
         self._grants: dict[Identity, TrackGrant] = {}
         self._connection: Connection | None = None  # where the client offers
@@ -104,6 +108,14 @@ class Peer:
     def publications(self) -> Mapping[TrackSid, Publication]:
         """Announced tracks, published or not."""
         return self.publisher.publications
+
+    @property
+    def protocol(self) -> str:
+        """What its client speaks: livekit, or whip or whep for one that negotiates once."""
+        if self.renegotiates:
+            return "livekit"
+        viewer = self.permissions.can_subscribe and not self.permissions.can_publish
+        return "whep" if viewer else "whip"
 
     @property
     def is_publisher(self) -> bool:
@@ -222,6 +234,7 @@ class Peer:
     def handle_connected(self, connection: Connection) -> None:
         """DTLS is up on one of its connections."""
         connection.connected = True
+        self.progress.reach(CONNECTED)
         offering = self._offering
         primary = offering.connection if offering and self.subscriber_primary else self._connection
         if connection is primary and self.state is not PeerState.ACTIVE:
@@ -358,6 +371,7 @@ class Peer:
         state = advance(self.state, Step.JOIN_SENT)
         if state is not self.state:
             self.state = state
+            self.progress.reach(ANSWERED)
             self.touch()
 
     def leave(self, reason: LeaveReason) -> None:
@@ -398,8 +412,7 @@ class Peer:
         """How tracks reach a client with a single connection; an encoder takes none."""
         if self.renegotiates:
             return AnsweringSender(self._context, self)
-        viewer = self.permissions.can_subscribe and not self.permissions.can_publish
-        return ViewingSender(self._context, self) if viewer else None
+        return ViewingSender(self._context, self) if self.protocol == "whep" else None
 
     def _open_subscriber(self) -> None:
         self._offering = OfferingSender(self._context, self)

@@ -5,6 +5,7 @@ In come `DataPlanePort`'s commands, out go `DataPlaneListener`'s calls. It decid
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count
+from typing import Any
 
 from common.ids import LegId, TrackId, TransportId
 from sfu import _dataplane  # noqa: TID251 - this is the door
@@ -86,27 +87,22 @@ class Plane:
                 handler(*facts)
         return len(events) == DRAIN_LIMIT
 
-    def counters(self) -> Mapping[str, object]:
-        """The raw snapshot, for metrics: see `_Snapshot` in the stub."""
-        return {**self._native.snapshot(), "drop_reasons": drop_reasons}
+    def counters(self) -> Mapping[str, Any]:
+        """Totals for metrics: see `_Counters` in the stub."""
+        return {**self._native.counters(), "drop_reasons": drop_reasons}
 
     def snapshot(self) -> PlaneSnapshot:
         """Statistics of this moment."""
-        lanes = self._native.snapshot()["lanes"]
+        latest = self._native.snapshot()
         return PlaneSnapshot(
             transports={
-                TransportId(stats[0]): TransportStats(*stats[1:])
-                for lane in lanes
-                for stats in lane["transports"]
+                TransportId(stats[0]): TransportStats(*stats[1:]) for stats in latest["transports"]
             },
             tracks={
                 TrackId(number): TrackStats(packets, size, lost, jitter, tuple(rates))
-                for lane in lanes
-                for number, packets, size, lost, jitter, rates in lane["tracks"]
+                for number, packets, size, lost, jitter, rates in latest["tracks"]
             },
-            legs={
-                LegId(stats[0]): LegStats(*stats[1:]) for lane in lanes for stats in lane["legs"]
-            },
+            legs={LegId(stats[0]): LegStats(*stats[1:]) for stats in latest["legs"]},
         )
 
     def flush(self) -> None:
@@ -220,6 +216,7 @@ class Plane:
 def _handlers(listener: DataPlaneListener) -> dict[str, Callable[..., None]]:
     """What each event calls; events without an entry change nothing that rooms decide."""
     return {
+        "transport_validated": listener.handle_transport_validated,
         "transport_connected": listener.handle_transport_connected,
         "transport_closed": listener.handle_transport_closed,
         "stream_changed": listener.handle_stream_changed,

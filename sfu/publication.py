@@ -12,8 +12,8 @@ from sfu.allocation import LayerOption, layer_options
 from sfu.context import Context
 from sfu.dataplane import CodecName, Kind, StreamSpec, TrackSpec
 from sfu.dynacast import Dynacast
-from sfu.events import QualityWanted
-from sfu.limits import MAX_STREAMS_PER_TRACK
+from sfu.events import MediaStarted, QualityWanted
+from sfu.limits import JOIN_WINDOW, MAX_STREAMS_PER_TRACK
 from sfu.model import LayerSpec, PublicationSpec, Quality, TrackKind, TrackSource
 from sfu.negotiation.answer import Agreement
 from sfu.negotiation.codecs import SCALABLE, Format
@@ -49,6 +49,7 @@ class Publication:
         self.rids: tuple[str, ...] = ()
         self.stream_count = 1
         self.published = False
+        self._announced_at: float | None = None if spec.muted else context.clock.now()
         self.watched = False  # its publisher was told of a subscription
         self.track: TrackId | None = None
         self.formats: tuple[Format, ...] = ()
@@ -140,6 +141,7 @@ class Publication:
         if muted == self.muted:
             return False
         self.muted = muted
+        self._announced_at = None
         if self.track is not None:
             self._context.plane.set_track_open(self.track, not muted)
             if not muted and self.kind == "video":
@@ -156,6 +158,7 @@ class Publication:
     def handle_stream(self, stream: int, active: bool, codec: CodecName) -> bool:
         """A stream started or stopped; whether it comes in another codec than everybody thought."""
         if active:
+            self._note_start()
             self.alive.add(stream)
         else:
             self.alive.discard(stream)
@@ -164,6 +167,14 @@ class Publication:
             self.mime_type = f"{self.kind}/{codec}"
         self.retarget()
         return other
+
+    def _note_start(self) -> None:
+        """Tells how long the first packet took, unless its publisher had muted the track meanwhile."""
+        since, self._announced_at = self._announced_at, None
+        if since is not None and not self.muted:
+            seconds = self._context.clock.now() - since
+            if seconds <= JOIN_WINDOW:
+                self._context.emit(MediaStarted(self.peer.room, self.peer, self, seconds))
 
     def retarget(self) -> None:
         """The layers changed: lets each subscription choose again."""

@@ -53,7 +53,7 @@ class QualityState:
     def __init__(self) -> None:
         """Starts excellent."""
         self._score = 100.0
-        self._word = ""
+        self.word = ""  # as it was told last
 
     def update(self, score: float | None) -> tuple[str, float] | None:
         """Takes a window's score, None for lost; returns (word, mean opinion score) if the word changed."""
@@ -63,7 +63,7 @@ class QualityState:
             speed = RISE if score > self._score else FALL
             self._score = max(FLOOR, self._score + speed * (score - self._score))
         word = next((name for limit, name in THRESHOLDS if self._score > limit), "lost")
-        if word == self._word:
+        if word == self.word:
             return None
-        self._word = word
+        self.word = word
         return word, mean_opinion(self._score)

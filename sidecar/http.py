@@ -49,8 +49,9 @@ def make_app(files: Files, metrics: Metrics, desk: WitnessDesk | None) -> Starle
             return PlainTextResponse("not found\n", 404)
         return _file(files, path, "application/octet-stream", _FOREVER)
 
-    def exposition(_request: Request) -> Response:
-        return Response(metrics.exposition(), media_type="text/plain; version=0.0.4")
+    def exposition(request: Request) -> Response:
+        page, content_type = metrics.exposition(request.headers.get("accept", ""))
+        return Response(page, headers={"content-type": content_type})
 
     async def add_checkpoint(request: Request) -> Response:
         if desk is None:
@@ -71,6 +72,8 @@ def make_app(files: Files, metrics: Metrics, desk: WitnessDesk | None) -> Starle
             Route("/tile/{path:path}", tile),
             Route("/timestamps/{name}", _timestamps(files)),
             Route("/metrics", exposition),
+            Route("/healthz", _healthy),
+            Route("/readyz", _healthy),
             Route("/add-checkpoint", add_checkpoint, methods=["POST"]),
         ]
     )
@@ -112,6 +115,11 @@ def _timestamps(files: Files) -> Callable[[Request], Response]:
         return _file(files, path, "application/octet-stream", _FOREVER)
 
     return timestamp
+
+
+def _healthy(_request: Request) -> Response:
+    """The log was open before this was served, and a log that cannot go on ends the process."""
+    return PlainTextResponse("ok\n")
 
 
 def _file(files: Files, path: str, content_type: str, caching: str) -> Response:

@@ -10,14 +10,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
-import socket
-import struct
 from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
-from common.errors import LocalError, RemoteError
+from common.errors import RemoteError
 from compliance.envelope import peek
 from compliance.questions import Question, encode_refusal
 from compliance.wire import (
@@ -29,6 +26,7 @@ from compliance.wire import (
     acked,
     parse_prove,
 )
+from sidecar import unix
 from sidecar.metrics import Metrics
 from sidecar.query import Library
 from sidecar.service import Service
@@ -36,10 +34,7 @@ from sidecar.store import Arrival
 
 MAX_CONNECTIONS: Final = 64  # a node has some ten processes that record
 READ_SIZE: Final = 64 * 1024  # bytes
-OWNER_ONLY: Final = 0o600
-EVERYBODY: Final = 0o666  # may connect; the kernel then says who it is, and who may not is let go
 FAREWELL_SECONDS: Final = 1.0  # for a peer to take what was written, when the log stops
-_CREDENTIALS: Final = struct.Struct("3i")  # pid, uid, gid; see unix(7)
 log = logging.getLogger(__name__)
 
 
@@ -67,10 +62,7 @@ class Intake:
 
     async def start(self) -> None:
         """Listens. Raises LocalError `socket_in_use`, OSError."""
-        if await _answers(self._path):
-            raise LocalError("socket_in_use", f"another process listens on {self._path}")
-        mode = OWNER_ONLY if self._users <= {os.getuid()} else EVERYBODY
-        listener = _listen(self._path, mode)
+        listener = await unix.listen(self._path, self._users)
         self._server = await asyncio.start_unix_server(self._serve, sock=listener)
 
     async def stop(self) -> None:
@@ -80,12 +72,12 @@ class Intake:
         for connection in list(self._connections):
             connection.close()
             await connection.wait_closed()
-        _unlink(self._path)
+        self._path.unlink(missing_ok=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._count += 1
         connection = _Connection(self._count, self._service, self._library, writer)
-        if _user_of(writer) not in self._users:
+        if unix.user_of(writer) not in self._users:
             self._refuse(connection, "peer_refused")
             return
         if len(self._connections) >= MAX_CONNECTIONS:
@@ -193,35 +185,3 @@ def _check_greeting(frame: Frame) -> None:
         raise RemoteError("frame_malformed", "a connection opens with HELLO")
     if frame.body != bytes([VERSION]):
         raise RemoteError("protocol_version", "the peer speaks another version")
-
-
-def _user_of(writer: asyncio.StreamWriter) -> int:
-    peer = writer.get_extra_info("socket")
-    raw = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    _, user, _ = _CREDENTIALS.unpack(raw)
-    return int(user)
-
-
-async def _answers(path: Path) -> bool:
-    try:
-        _, writer = await asyncio.open_unix_connection(path)
-    except OSError:
-        return False
-    writer.close()
-    return True
-
-
-def _listen(path: Path, mode: int) -> socket.socket:
-    """A socket in place of one that a dead process left."""
-    _unlink(path)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    before = os.umask(0o777 & ~mode)
-    try:
-        listener.bind(str(path))
-    finally:
-        os.umask(before)
-    return listener
-
-
-def _unlink(path: Path) -> None:
-    path.unlink(missing_ok=True)

@@ -27,8 +27,10 @@ from crypto.notes import COSIGNATURE, Signer, Verifier
 from crypto.sealing import key_file
 from sidecar.intake import Intake
 from sidecar.metrics import Metrics
+from sidecar.nodes import Nodes
 from sidecar.query import Library
 from sidecar.service import CHECKPOINT_SECONDS, Service
+from sidecar.snapshots import Snapshots
 from sidecar.store import open_store
 from sidecar.witness import Witness
 from sidecar.witnessing import WitnessDesk
@@ -52,6 +54,7 @@ class SidecarConfig:
     state: Path  # folder of what was signed; best on another medium than the log
     key: Path  # file of the signing key, mode 0600, made on first use
     socket: Path
+    snapshots: Path  # socket on which servers hand their numbers over
     index: Path  # folder of what finds entries; made again when it is lost
     users: frozenset[int] = field(default_factory=lambda: frozenset({os.getuid()}))
     bind: str = "127.0.0.1"
@@ -81,6 +84,7 @@ def in_folder(audit: Path, *, port: int | None = None) -> SidecarConfig:
         state=audit / "state",
         key=audit / "signing.key",
         socket=audit / "intake.sock",
+        snapshots=audit / "metrics.sock",
         index=audit / "index",
         port=port,
     )
@@ -123,7 +127,8 @@ async def serving(
 ) -> AsyncIterator[tuple[asyncio.Task[None], str]]:
     """The whole sidecar; yields the task that ends when the log cannot go on, and the URL of HTTP."""
     config.key.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    metrics = Metrics()
+    nodes = Nodes(clock)
+    metrics = Metrics(nodes)
     signer = Signer(config.origin, key_file(config.key).reveal())
     async with AsyncExitStack() as stack:
         files = stack.enter_context(contextlib.closing(PosixFiles(config.log)))
@@ -145,10 +150,17 @@ async def serving(
         )
         await intake.start()
         stack.push_async_callback(intake.stop)
+        snapshots = Snapshots(nodes, config.snapshots, users=config.users, metrics=metrics)
+        await snapshots.start()
+        stack.push_async_callback(snapshots.stop)
         if config.witnesses:
             await _start_feeder(config, service, files, metrics, stack)
+        else:
+            metrics.watch("conclave_audit_witness_age_seconds", lambda: 0.0)
         if config.authority is not None:
             await _start_stamper(config.authority, service, files, clock, metrics, stack)
+        else:
+            metrics.watch("conclave_audit_timestamp_age_seconds", lambda: 0.0)
         listener = _listen(config)
         url = ""
         if listener is not None:

@@ -1,78 +1,73 @@
-"""What the sidecar counts about itself, for Prometheus.
+"""What the sidecar counts about itself, and the page on which it shows that and the servers' numbers.
 
-In: occurrences. Out: an exposition. Must not: label anything with who it was about.
+In: occurrences. Out: the exposition in the format that a scraper asks for. Must not: label anything with who it
+was about, or show what `common.contract` does not declare.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    ProcessCollector,
+    disable_created_metrics,
+)
+from prometheus_client.exposition import choose_encoder
 
-DURABLE_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0)
+from common.contract import METRICS, VERSION
+from sidecar.nodes import Nodes
+
+disable_created_metrics()  # type: ignore[no-untyped-call] # a second series for each counter, with what Prometheus sees anyway
 
 
 class Metrics:
     """All series of one sidecar."""
 
-    def __init__(self) -> None:
-        """Registers them in a registry of their own."""
+    def __init__(self, nodes: Nodes | None = None) -> None:
+        """Registers them in a registry of their own, with those of `nodes`."""
         self.registry = CollectorRegistry()
-        self.entries = Counter(
-            "conclave_audit_entries", "Entries made durable.", registry=self.registry
-        )
-        self.refused = Counter(
-            "conclave_audit_refused",
-            "Connections ended by the log, by reason.",
-            ["reason"],
+        self.entries = self._counter("conclave_audit_entries_total")
+        self.refused = self._counter("conclave_audit_refused_total")
+        self.failures = self._counter("conclave_audit_publish_failures_total")
+        self.witnessed = self._counter("conclave_audit_witnessed_total")
+        self.cosigned = self._counter("conclave_audit_cosigned_total")
+        self.timestamps = self._counter("conclave_audit_timestamps_total")
+        self.queried = self._counter("conclave_audit_queries_total")
+        self.rebuilt = self._counter("conclave_audit_index_rebuilds_total")
+        self.push_refused = self._counter("conclave_snapshot_refusals_total")
+        self.durable = self._durable()
+        Info(
+            "conclave_metrics_contract",
+            METRICS["conclave_metrics_contract_info"].text,
             registry=self.registry,
-        )
-        self.durable = Histogram(
-            "conclave_audit_durable_seconds",
-            "Time from the arrival of a group to its confirmation.",
-            buckets=DURABLE_BUCKETS,
-            registry=self.registry,
-        )
-        self.failures = Counter(
-            "conclave_audit_publish_failures",
-            "Attempts to publish a checkpoint that the disk refused.",
-            registry=self.registry,
-        )
-        self.witnessed = Counter(
-            "conclave_audit_witnessed",
-            "Checkpoints of others looked at as a witness, by outcome.",
-            ["outcome"],
-            registry=self.registry,
-        )
-        self.cosigned = Counter(
-            "conclave_audit_cosigned",
-            "Own checkpoints shown to witnesses, by outcome.",
-            ["outcome"],
-            registry=self.registry,
-        )
+        ).info({"version": VERSION})
+        ProcessCollector(namespace="conclave_sidecar", registry=self.registry)
+        if nodes is not None:
+            self.registry.register(nodes)
 
-        self.timestamps = Counter(
-            "conclave_audit_timestamps",
-            "Attempts to have a checkpoint stamped by an authority, by outcome.",
-            ["outcome"],
-            registry=self.registry,
-        )
-        self.queried = Counter(
-            "conclave_audit_queries",
-            "Questions about the log, by outcome.",
-            ["outcome"],
-            registry=self.registry,
-        )
-        self.rebuilt = Counter(
-            "conclave_audit_index_rebuilds",
-            "Times that the index was made anew.",
-            registry=self.registry,
-        )
+    def watch(self, name: str, value: Callable[[], float]) -> None:
+        """A gauge of the contract whose value is asked for when somebody looks."""
+        Gauge(name, METRICS[name].text, registry=self.registry).set_function(value)
 
-    def watch(self, name: str, text: str, value: Callable[[], float]) -> None:
-        """A gauge whose value is asked for when somebody looks."""
-        Gauge(name, text, registry=self.registry).set_function(value)
+    def exposition(self, accept: str = "") -> tuple[bytes, str]:
+        """The page and its content type: OpenMetrics if `accept` asks for it, else Prometheus text."""
+        encoder, content_type = choose_encoder(accept)
+        return encoder(self.registry), content_type
 
-    def exposition(self) -> bytes:
-        """The text format."""
-        return generate_latest(self.registry)
+    def _counter(self, name: str) -> Counter:
+        metric = METRICS[name]
+        labels = [label.name for label in metric.labels]
+        counter = Counter(name.removesuffix("_total"), metric.text, labels, registry=self.registry)
+        if metric.filled and len(metric.labels) == 1:
+            for value in metric.labels[0].values:
+                counter.labels(value)
+        return counter
+
+    def _durable(self) -> Histogram:
+        metric = METRICS["conclave_audit_durable_seconds"]
+        return Histogram(metric.name, metric.text, buckets=metric.buckets, registry=self.registry)

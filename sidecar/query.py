@@ -43,7 +43,6 @@ class Library:
         self._size = 0
         metrics.watch(
             "conclave_audit_index_lag",
-            "Published entries that the index does not hold yet.",
             lambda: max(0, self._size - self._index.size),
         )
 

@@ -77,12 +77,10 @@ class Service:
         self._stopping = False
         self._drained = False  # nothing more will be committed
         self.on_published: list[Callable[[], None]] = []
-        metrics.watch("conclave_audit_size", "Entries in the log.", lambda: self._writer.end)
-        metrics.watch(
-            "conclave_audit_unpublished",
-            "Entries that no checkpoint covers.",
-            lambda: self._unpublished,
-        )
+        metrics.watch("conclave_audit_size", lambda: self._writer.end)
+        self._waiting_since: float | None = None  # when the oldest entry without a checkpoint came
+        metrics.watch("conclave_audit_unpublished", lambda: self._unpublished)
+        metrics.watch("conclave_audit_checkpoint_age_seconds", self._checkpoint_age)
 
     async def put(self, arrival: Arrival, connection: Connection) -> None:
         """Takes an arrival; waits while too many are queued."""
@@ -124,6 +122,14 @@ class Service:
         """Entries that the published checkpoint covers."""
         return self._keeper.published.size
 
+    def now(self) -> float:
+        """Monotonic seconds, as everything here is timed."""
+        return self._clock.now()
+
+    def _checkpoint_age(self) -> float:
+        since = self._waiting_since
+        return 0.0 if since is None else self._clock.now() - since
+
     async def _commit_groups(self) -> None:
         while True:
             await self._arrived.wait()
@@ -164,6 +170,8 @@ class Service:
         if not fresh:
             return
         self._committed += fresh
+        if self._waiting_since is None:
+            self._waiting_since = self._clock.now()
         self._unpublished += len(fresh)
         self._something.set()
         if self._unpublished >= CHECKPOINT_ENTRIES:
@@ -181,6 +189,7 @@ class Service:
                 self._something.clear()
                 self._enough.clear()
             taken, self._committed = self._committed, []
+            taken_at = self._clock.now()
             try:
                 await self._on("keeper", lambda: self._publish(taken))  # noqa: B023
                 await self._forget()
@@ -193,6 +202,7 @@ class Service:
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             self._unpublished = len(self._committed)
+            self._waiting_since = taken_at if self._committed else None
             self._caught_up.set()
             for listener in self.on_published:
                 listener()

@@ -87,7 +87,6 @@ class Stamper:
         self._last = clock.wall()
         metrics.watch(
             "conclave_audit_timestamp_age_seconds",
-            "Time since the newest checkpoint was known to be stamped, or since the start.",
             lambda: max(0.0, self._clock.wall() - self._last),
         )
 

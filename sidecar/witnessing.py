@@ -104,7 +104,9 @@ class Feeder:
         self._metrics = metrics
         self._client = client
         self._new = asyncio.Event()
+        self._covered_at = service.now()  # when every witness had cosigned the published checkpoint
         service.on_published.append(self._new.set)
+        metrics.watch("conclave_audit_witness_age_seconds", self._age)
 
     async def run(self) -> None:
         """Works until cancelled."""
@@ -113,6 +115,7 @@ class Feeder:
             await self._new.wait()
             self._new.clear()
             await self.show()
+            self._age()
 
     async def show(self) -> None:
         """Asks all witnesses about the published checkpoint and publishes what they sign."""
@@ -125,6 +128,12 @@ class Feeder:
             note = max(notes, key=lambda each: int(each.split("\n")[1]))
             data = (note + "".join(notes[note])).encode()
             await asyncio.to_thread(replace_file, self._files, COSIGNED, data)
+
+    def _age(self) -> float:
+        """How long a checkpoint has lacked a cosignature."""
+        if all(other.size >= self._service.published for other in self._others):
+            self._covered_at = self._service.now()
+        return self._service.now() - self._covered_at
 
     async def _ask(self, other: _Other) -> tuple[str, str]:
         """The note shown and the cosignature line of a witness, "" if it gave none."""

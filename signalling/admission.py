@@ -70,6 +70,7 @@ class Attempt:
     authorization: str | None
     user_agent: str = ""
     v1: bool = False
+    asked_at: float | None = None  # monotonic seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +134,7 @@ class Admission:
             raise RemoteError("room_preset_unknown", "no such room preset")
         self._check_room(grants, params)
         options = merged(grants.room_options, self._defaults)
-        return Ticket(grants.room, _spec(grants, params), options, grants, params)
+        return Ticket(grants.room, _spec(grants, params, attempt.asked_at), options, grants, params)
 
     def grants(self, attempt: Attempt) -> Grants:
         """What the token of a request grants. Raises RemoteError."""
@@ -189,7 +190,7 @@ def _check_names(grants: Grants) -> None:
     check_facts(grants.name, grants.metadata, dict(grants.attributes))
 
 
-def _spec(grants: Grants, params: JoinParams) -> PeerSpec:
+def _spec(grants: Grants, params: JoinParams, asked_at: float | None) -> PeerSpec:
     return PeerSpec(
         identity=grants.identity,
         name=grants.name,
@@ -201,4 +202,5 @@ def _spec(grants: Grants, params: JoinParams) -> PeerSpec:
         auto_subscribe=params.auto_subscribe,
         adaptive_stream=params.adaptive_stream,
         single_connection=params.single_connection,
+        asked_at=asked_at,
     )

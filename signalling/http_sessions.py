@@ -8,7 +8,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from starlette.requests import Request
@@ -70,14 +70,16 @@ class HttpSessions:
 
     def check(self, request: Request) -> Ticket:
         """Everything that a token says about whoever asks. Raises RemoteError; changes nothing."""
-        key = rate_key(self._proxies.client_address(request.scope))
-        if not self._rates.take(key, self.hub.clock.now()):
-            raise RemoteError("join_rate_exceeded", "too many joins from this address")
-        return self._admission.check(_attempt(request))
+        now = self.hub.clock.now()
+        with self.hub.deciding("knock"):
+            if not self._rates.take(rate_key(self._proxies.client_address(request.scope)), now):
+                raise RemoteError("join_rate_exceeded", "too many joins from this address")
+            return self._admission.check(replace(_attempt(request), asked_at=now))
 
     async def open(self, request: Request, ticket: Ticket, spec: PeerSpec) -> HttpSession:
         """Lets the participant in, if the door does. The caller negotiates, and ends what it could not."""
-        room, peer = await self._door.admit(ticket, spec)
+        with self.hub.deciding("admit"):
+            room, peer = await self._door.admit(ticket, spec)
         session = HttpSession(
             room=room,
             peer=peer,

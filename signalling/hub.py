@@ -7,7 +7,8 @@ sessions. Must not: do I/O; everything happens inside calls.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -68,6 +69,7 @@ class Hub:
         self.settings = settings
         self.members: dict[PeerSid, Member] = {}
         self.refusals: Counter[str] = Counter()
+        self.decisions: Counter[tuple[str, str, str]] = Counter()  # gate, decision, reason
         self.on_earlier: Callable[[], None] = _nobody_waits
         self.schedule = Schedule(self._earlier)
         self.ledger = Ledger(trail, clock, self.refusals, self.schedule)
@@ -108,6 +110,16 @@ class Hub:
         for member in list(self.members.values()):
             if member.session is not None:
                 member.session.leave(LeaveReason.SERVER_SHUTDOWN)
+
+    @contextmanager
+    def deciding(self, gate: str) -> Iterator[None]:
+        """Counts what a gate decides in the block: a RemoteError refuses."""
+        try:
+            yield
+        except RemoteError as error:
+            self.decisions[gate, "refused", error.code] += 1
+            raise
+        self.decisions[gate, "allowed", "granted"] += 1
 
     # -- lookups --------------------------------------------------------------------------------
 
@@ -400,6 +412,13 @@ _HANDLERS: Final[Mapping[type, Callable[[Hub, Any, float], None]]] = {
 }
 # Told by PeerUpdated and RoomUpdated, or of no concern to clients.
 SILENT_EVENTS: Final = frozenset(
-    {events.RoomStarted, events.PeerJoined, events.PeerActive, events.TrackPublished}
+    {
+        events.RoomStarted,
+        events.PeerJoined,
+        events.PeerActive,
+        events.TrackPublished,
+        events.JoinProgressed,
+        events.MediaStarted,
+    }
 )
 HANDLED_EVENTS: Final = frozenset(_HANDLERS)

@@ -67,10 +67,13 @@ class SignalSockets:
             authorization=websocket.headers.get("authorization"),
             user_agent=websocket.headers.get("user-agent", ""),
             v1=v1,
+            asked_at=self._hub.clock.now(),
         )
         try:
-            self._check_rate(websocket)
-            session = await self._open(attempt)
+            with self._hub.deciding("knock"):
+                self._check_rate(websocket)
+                ticket = self._admission.check(attempt)
+            session = await self._open(ticket)
         except RemoteError as refused:
             error = await self._refuse(attempt, refused)
             await websocket.send_denial_response(refusal(error))
@@ -94,9 +97,8 @@ class SignalSockets:
         self._hub.refusals[error.code] += 1
         return error
 
-    async def _open(self, attempt: Attempt) -> Session | None:
+    async def _open(self, ticket: Ticket) -> Session | None:
         """A session whose first frames wait, or None for a resume of what is no longer there."""
-        ticket = self._admission.check(attempt)
         if ticket.params.reconnect:
             member = self._resumable(ticket)
             if member is None:
@@ -104,7 +106,8 @@ class SignalSockets:
                 return None
             session = self._hub.resume(member, ticket.grants, ticket.params)
         else:
-            room, peer = await self._door.admit(ticket, ticket.spec)
+            with self._hub.deciding("admit"):
+                room, peer = await self._door.admit(ticket, ticket.spec)
             session = self._hub.join(room, peer, ticket.grants, ticket.params)
         self._hub.rooms.flush()
         return session

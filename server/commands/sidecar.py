@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from common.errors import LocalError
 from server.audit.section import AuditSection
-from server.config import Config
+from server.config import Config, snapshot_socket
 from sidecar.main import SidecarConfig, in_folder
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def sidecar_config(
         origin=audit.origin,
         state=Path(audit.state) if audit.state else base.state,
         socket=audit.socket_in(config.file.data),
+        snapshots=snapshot_socket(config.file),
         users=frozenset({os.getuid(), *map(_user_id, audit.users)}),
         bind=audit.bind,
         port=audit.port,

@@ -4,7 +4,6 @@ import asyncio
 import re
 import socket
 import struct
-import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from aiortc import MediaStreamTrack
 from server.probe.session import ProbeSession, join
 from server.probe.sources import DemoVideo, read_counter
 from tests.interop.conftest import PATIENCE, Server, start_server, stop_server, until
+from tests.support.exposition import read
 
 DATAGRAM_BURST = 50  # sent before the loop may run, so that the receive buffer is never the reason
 
@@ -64,11 +64,10 @@ class Call:
 
 
 def drops(server: Server, reason: str) -> int:
-    with urllib.request.urlopen(f"{server.url}/metrics") as page:
-        text = page.read().decode()
-    found = re.findall(rf'conclave_drops_total{{lane="\d+",reason="{reason}"}} ([\d.e+]+)', text)
-    assert found, f"no counter for {reason}"
-    return int(sum(map(float, found)))
+    page = read(server.audit)
+    if not page.samples("conclave_received_packets_total"):
+        return 0  # the first snapshot is still on its way
+    return int(page.total("conclave_drops_total", reason=reason))
 
 
 @asynccontextmanager

@@ -322,8 +322,6 @@ async def read_all(scene: Scene) -> None:
             refused = await http.get("/v1/audit/entries", params=given, headers=auditor)
             traces.answer(label, refused, refused.status_code)
             assert refused.status_code in (400, 404)
-        metrics = await http.get("/metrics")
-        traces.answer("metrics", metrics, metrics.status_code)
         traces.answer("sidecar metrics", await http.get(f"{scene.sidecar}/metrics"))
         traces.answer("sidecar checkpoint", await http.get(f"{scene.sidecar}/checkpoint"))
         mine = scene.token("again", SAID["identity"], {"room": SAID["room"], "roomJoin": True})

@@ -4,6 +4,7 @@
 //! neither side ever waits for the other while holding both.
 
 mod arguments;
+mod counters;
 mod error;
 mod events;
 mod plane;

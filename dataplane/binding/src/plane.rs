@@ -21,7 +21,7 @@ use pyo3::types::{PyDict, PyList};
 
 use crate::arguments::{self, CodecTuple, PayloadTuple, StreamTuple};
 use crate::error::{refuse, BindingError};
-use crate::{events, snapshot};
+use crate::{counters, events, snapshot};
 
 /// Lanes and the associations thread; threads start here and end in `close`.
 #[pyclass(frozen, module = "sfu._dataplane")]
@@ -113,6 +113,11 @@ impl DataPlane {
     fn snapshot<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let latest = self.with(py, |plane| plane.snapshot())?;
         snapshot::to_python(py, &latest)
+    }
+
+    fn counters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let latest = self.with(py, |plane| plane.snapshot())?;
+        counters::to_python(py, &latest)
     }
 
     fn flush(&self, py: Python<'_>) -> Result<(), BindingError> {

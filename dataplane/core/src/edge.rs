@@ -374,6 +374,15 @@ impl Edge {
         self.by_id.len()
     }
 
+    /// How many transports send over UDP and over TCP.
+    pub fn connected(&self) -> [u64; 2] {
+        let transports = self.slots.iter().flatten();
+        transports.filter_map(|transport| transport.ice.selected()).fold([0; 2], |mut by, path| {
+            by[usize::from(path.connection.is_some())] += 1;
+            by
+        })
+    }
+
     /// Whether there is no transport.
     pub fn is_empty(&self) -> bool {
         self.by_id.is_empty()

@@ -33,9 +33,9 @@ use crate::drop::{DropCounters, DropReason};
 use crate::event::Event;
 use crate::idmap::IdMap;
 use crate::ids::{LaneId, LegId, TrackId, TransportId};
-use crate::media::{Extension, MediaPacket, TrackClock};
+use crate::media::{Extension, MediaKind, MediaPacket, TrackClock};
 use crate::sink::PacketSink;
-use crate::stats::{Flow, LegStats};
+use crate::stats::{layer_state, Flow, LaneStats};
 use crate::time::{NtpEpoch, Time};
 
 use leg::{Birth, Leg};
@@ -97,6 +97,10 @@ pub struct EgressCounters {
     pub closed: u64,
     /// Key-frame requests of subscribers.
     pub keyframe_requests: u64,
+    /// Of these, FIR.
+    pub firs: u64,
+    /// Changes of a leg's layer to a lower and to a higher one.
+    pub layer_switches: [u64; 2],
 }
 
 /// All legs of one lane.
@@ -164,7 +168,7 @@ impl Egress {
             attention |= leg.attention;
         }
         if attention {
-            settle(track, &self.transports, now, &mut self.asks, &mut self.due);
+            settle(track, &self.transports, now, &mut self.asks, &mut self.due, &mut self.counters);
         }
     }
 
@@ -220,7 +224,7 @@ impl Egress {
         if track.legs.last().is_some_and(Leg::can_repair) {
             track.keep_payload();
         }
-        settle(track, &self.transports, now, &mut self.asks, &mut self.due);
+        settle(track, &self.transports, now, &mut self.asks, &mut self.due, &mut self.counters);
     }
 
     /// What a leg should carry; `None` pauses it.
@@ -233,7 +237,7 @@ impl Egress {
         let leg = &mut track.legs[place];
         leg.selector.set_target(now, target);
         leg.attention = true;
-        settle(track, &self.transports, now, &mut self.asks, &mut self.due);
+        settle(track, &self.transports, now, &mut self.asks, &mut self.due, &mut self.counters);
     }
 
     /// Ends a leg; where its numbers stood is kept as long as its transport.
@@ -251,7 +255,7 @@ impl Egress {
             transport.streams.retain(|_, &mut (_, owner)| owner != leg);
             gone.retire_into(transport);
         }
-        settle(track, &self.transports, now, &mut self.asks, &mut self.due);
+        settle(track, &self.transports, now, &mut self.asks, &mut self.due, &mut self.counters);
         if track.legs.is_empty() {
             self.tracks.remove(&track_id);
         }
@@ -269,7 +273,7 @@ impl Egress {
         if track.legs.iter().any(Leg::can_repair) {
             track.keep_payload();
         }
-        settle(track, &self.transports, now, &mut self.asks, &mut self.due);
+        settle(track, &self.transports, now, &mut self.asks, &mut self.due, &mut self.counters);
     }
 
     /// The publisher ended the track: its legs wait for nothing more.
@@ -282,7 +286,7 @@ impl Egress {
             leg.selector.interrupt(now);
             leg.attention = true;
         }
-        settle(track, &self.transports, now, &mut self.asks, &mut self.due);
+        settle(track, &self.transports, now, &mut self.asks, &mut self.due, &mut self.counters);
     }
 
     /// The track's time line on our clock was renewed.
@@ -314,7 +318,7 @@ impl Egress {
                     self.drops.count(reason);
                 }
             }
-            settle(track, &self.transports, now, &mut self.asks, &mut self.due);
+            settle(track, &self.transports, now, &mut self.asks, &mut self.due, &mut self.counters);
         }
         self.due = self.due.map(|due| due.max(now + ROUND));
     }
@@ -387,11 +391,15 @@ impl Egress {
         self.counters
     }
 
-    /// Appends one entry per leg.
-    pub fn stats(&self, out: &mut Vec<LegStats>) {
+    /// Appends one entry per leg, and counts video legs by layer.
+    pub fn stats(&self, out: &mut LaneStats) {
         for leg in self.tracks.values().flat_map(|track| &track.legs) {
+            if leg.kind == MediaKind::Video {
+                let (wanted, served) = (leg.selector.wanted_layer(), leg.visible());
+                out.video_legs[layer_state(wanted)][layer_state(served)] += 1;
+            }
             if let Some(transport) = &self.transports[leg.transport] {
-                out.push(leg.stats(transport));
+                out.legs.push(leg.stats(transport));
             }
         }
     }
@@ -434,6 +442,7 @@ fn settle(
     now: Time,
     asks: &mut Vec<Ask>,
     due: &mut Option<Time>,
+    counters: &mut EgressCounters,
 ) {
     let (home, id) = (track.home, track.id);
     let mut streams = 0;
@@ -455,6 +464,9 @@ fn settle(
         }
         let current = leg.visible();
         if leg.told != current {
+            if let (Some(before), Some(now)) = (leg.told, current) {
+                counters.layer_switches[usize::from(now > before)] += 1;
+            }
             leg.told = current;
             asks.push(Ask::Tell(Event::LegChanged { leg: leg.id, current }));
         }

@@ -20,6 +20,15 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
+    /// All reasons, in the order of counters.
+    pub const ALL: [Self; 5] = [
+        Self::ConsentExpired,
+        Self::FingerprintMismatch,
+        Self::HandshakeFailed,
+        Self::PeerClosed,
+        Self::Internal,
+    ];
+
     /// The stable snake_case name.
     pub const fn name(self) -> &'static str {
         match self {

@@ -40,7 +40,7 @@ use crate::ids::{TrackId, TransportId};
 use crate::media::{Extension, PacketMeta, TrackClock};
 use crate::rtcp::Compound;
 use crate::sink::PacketSink;
-use crate::stats::TrackStats;
+use crate::stats::{kind_index, TrackStats, Upstream};
 use crate::time::{NtpEpoch, Time};
 
 use deadlines::Deadlines;
@@ -90,6 +90,8 @@ pub struct IngressCounters {
     pub nacks_sent: u64,
     /// PLIs sent.
     pub keyframes_requested: u64,
+    /// Lost packets that a retransmission brought.
+    pub repaired: u64,
 }
 
 /// What all transports of an ingress use.
@@ -211,7 +213,16 @@ impl Ingress {
             self.deadlines.set(arrived.transport, publisher.armed, due);
             publisher.armed = due;
         }
-        meta.inspect_err(|&reason| self.shared.drops.count(reason)).ok()
+        match meta {
+            Ok(meta) => {
+                self.shared.counters.repaired += u64::from(meta.repaired);
+                Some(meta)
+            }
+            Err(reason) => {
+                self.shared.drops.count(reason);
+                None
+            }
+        }
     }
 
     /// A decrypted RTCP datagram: takes SR, BYE and XR, leaves the rest to the subscriber side.
@@ -311,6 +322,13 @@ impl Ingress {
     pub fn stats(&self, now: Time, out: &mut Vec<TrackStats>) {
         let tracks = self.publishers.values().flat_map(|publisher| &publisher.tracks);
         out.extend(tracks.map(|track| track.stats(now)));
+    }
+
+    /// Takes what each track that arrives looked like since the last call into the distributions of its kind.
+    pub fn observe(&mut self, now: Time, up: &mut [Upstream; 2]) {
+        for track in self.publishers.values_mut().flat_map(|publisher| &mut publisher.tracks) {
+            track.observe(now, &mut up[kind_index(track.kind)]);
+        }
     }
 
     fn publisher(&mut self, transport: TransportId) -> &mut Publisher {

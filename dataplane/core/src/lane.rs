@@ -10,6 +10,8 @@ mod home;
 mod sender;
 mod settle;
 
+use std::time::Duration;
+
 use crate::association::{FromAssociation, Path, ToAssociation};
 use crate::command::Command;
 use crate::drop::{DropCounters, DropReason};
@@ -23,12 +25,15 @@ use crate::media::MediaPacket;
 use crate::outbox::{Load, Outbox, NO_TRANSPORT};
 use crate::relay::{RelayControl, Relays};
 use crate::rtcp::Compound;
-use crate::stats::{Flow, LaneStats, TransportStats};
+use crate::stats::{Connectivity, Flow, LaneStats, Network, TransportStats};
 use crate::time::{NtpEpoch, Time};
 
 use home::Home;
 use sender::{sender, Traffic};
 use settle::Unsent;
+
+/// Least time between two looks at tracks and transports; a lane's numbers are taken once a second.
+const OBSERVE_EVERY: Duration = Duration::from_millis(900);
 
 /// What a lane is told at birth.
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +45,7 @@ pub struct LaneConfig {
     /// Seed of the lane's random numbers (first sequence numbers, report jitter).
     pub seed: u64,
     /// Consent time-out, RFC 7675.
-    pub consent: std::time::Duration,
+    pub consent: Duration,
     /// Transports that may exist at once.
     pub max_transports: usize,
 }
@@ -73,6 +78,9 @@ pub struct Lane {
     unsent: Unsent,
     received: Flow,
     drops: DropCounters,
+    connectivity: Connectivity,
+    network: Network,
+    observed: Time,
 }
 
 impl Lane {
@@ -93,6 +101,9 @@ impl Lane {
             unsent: Unsent::default(),
             received: Flow::default(),
             drops: DropCounters::default(),
+            connectivity: Connectivity::default(),
+            network: Network::default(),
+            observed: Time(0),
         }
     }
 
@@ -259,6 +270,21 @@ impl Lane {
         &mut self.outputs
     }
 
+    /// Takes what tracks and transports look like now into the distributions of [`Network`], unless it did
+    /// so a moment ago: each thing is observed about once a second.
+    pub fn observe(&mut self, now: Time) {
+        if now.since(self.observed) < OBSERVE_EVERY {
+            return;
+        }
+        self.observed = now;
+        self.ingress.observe(now, &mut self.network.up);
+        for &transport in self.traffic.keys() {
+            if let Some(rtt) = self.rtt(transport) {
+                self.network.round_trip.record(rtt.as_micros() as u32);
+            }
+        }
+    }
+
     /// Plain numbers for the metrics page; called about once a second.
     pub fn stats(&self, now: Time) -> LaneStats {
         let mut drops = self.drops.clone();
@@ -271,26 +297,35 @@ impl Lane {
             forwarded: subscribers.forwarded,
             drops,
             nacks_sent: publishers.nacks_sent,
+            repaired: publishers.repaired,
             nacks_received: subscribers.nacks_received,
             retransmitted: subscribers.retransmitted,
             keyframes_requested: publishers.keyframes_requested,
             keyframe_requests_received: subscribers.keyframe_requests,
+            firs_received: subscribers.firs,
+            layer_switches: subscribers.layer_switches,
+            connectivity: self.connectivity,
+            connected: self.edge.connected(),
             ..LaneStats::default()
         };
         for (&transport, traffic) in &self.traffic {
             stats.sent.packets += traffic.sent.packets;
             stats.sent.bytes += traffic.sent.bytes;
-            let rtt = self.egress.rtt(transport).or_else(|| self.ingress.rtt(transport));
             stats.transports.push(TransportStats {
                 transport,
-                rtt_us: rtt.map(|rtt| rtt.as_micros() as u32),
+                rtt_us: self.rtt(transport).map(|rtt| rtt.as_micros() as u32),
                 received: traffic.received,
                 sent: traffic.sent,
             });
         }
         self.ingress.stats(now, &mut stats.tracks);
-        self.egress.stats(&mut stats.legs);
+        self.egress.stats(&mut stats);
+        stats.network = self.network.clone();
         stats
+    }
+
+    fn rtt(&self, transport: TransportId) -> Option<Duration> {
+        self.egress.rtt(transport).or_else(|| self.ingress.rtt(transport))
     }
 
     /// From a publisher: what ingress lets through goes to the legs here and to the lanes that want it.
@@ -330,7 +365,8 @@ impl Lane {
             Err(reason) => return self.drops.count(reason),
         };
         self.ingress.handle_rtcp(now, transport, &compound, &mut self.ingress_out);
-        self.egress.handle_feedback(now, transport, &compound, &mut sender!(self, now));
+        let down = &mut self.network.down;
+        self.egress.handle_feedback(now, transport, &compound, down, &mut sender!(self, now));
         if let Some(rtt) = self.egress.rtt(transport) {
             self.ingress.set_rtt(transport, rtt);
         }

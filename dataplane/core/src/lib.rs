@@ -10,6 +10,7 @@ pub mod backlog;
 pub mod codec;
 pub mod command;
 pub mod demux;
+pub mod distribution;
 pub mod drop;
 pub mod edge;
 pub mod egress;

@@ -1,7 +1,10 @@
 //! Plain numbers about a lane, its tracks and its legs: counted where things happen, copied once a second.
 
+use crate::distribution::{Distribution, JITTER_US, LOSS_PPM, RATE, ROUND_TRIP_US};
 use crate::drop::DropCounters;
+use crate::event::{CloseReason, Event};
 use crate::ids::{LegId, TrackId, TransportId};
+use crate::media::MediaKind;
 
 /// Counters of one lane since its start.
 #[derive(Clone, Debug, Default)]
@@ -18,18 +21,140 @@ pub struct LaneStats {
     pub nacks_sent: u64,
     /// Packets that subscribers asked for again.
     pub nacks_received: u64,
+    /// Lost packets that retransmissions of publishers brought.
+    pub repaired: u64,
     /// Retransmissions sent.
     pub retransmitted: u64,
     /// Key-frame requests sent to publishers.
     pub keyframes_requested: u64,
     /// Key-frame requests received from subscribers.
     pub keyframe_requests_received: u64,
+    /// Of these, FIR.
+    pub firs_received: u64,
+    /// Changes of a leg's layer to a lower and to a higher one.
+    pub layer_switches: [u64; 2],
+    /// What became of connections.
+    pub connectivity: Connectivity,
+    /// Transports with a selected path, over UDP and over TCP.
+    pub connected: [u64; 2],
+    /// How good the network is in both directions.
+    pub network: Network,
+    /// Video legs by wanted and served layer: none, 0, 1, 2.
+    pub video_legs: [[u32; LAYER_STATES]; LAYER_STATES],
     /// Transports, tracks and legs that live here now.
     pub transports: Vec<TransportStats>,
     /// Tracks.
     pub tracks: Vec<TrackStats>,
     /// Legs.
     pub legs: Vec<LegStats>,
+}
+
+/// No layer, or one of three.
+pub const LAYER_STATES: usize = 4;
+
+/// Place of a layer in a table of [`LAYER_STATES`].
+pub fn layer_state(layer: Option<u8>) -> usize {
+    layer.map_or(0, |layer| (usize::from(layer) + 1).min(LAYER_STATES - 1))
+}
+
+/// What became of connections since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Connectivity {
+    /// First authenticated checks.
+    pub validated: u64,
+    /// Moves to another address.
+    pub moved: u64,
+    /// Spells without a check.
+    pub stale: u64,
+    /// Ends by reason, in the order of [`CloseReason::ALL`].
+    pub closed: [u64; CloseReason::ALL.len()],
+}
+
+impl Connectivity {
+    /// Counts what an event says about connections.
+    pub fn note(&mut self, event: &Event) {
+        match event {
+            Event::TransportValidated { .. } => self.validated += 1,
+            Event::TransportMoved { .. } => self.moved += 1,
+            Event::TransportStale { .. } => self.stale += 1,
+            Event::TransportClosed { reason, .. } => self.closed[*reason as usize] += 1,
+            _ => {}
+        }
+    }
+}
+
+/// How good the network is: observations of tracks and transports about once a second, and of reports of
+/// receivers.
+#[derive(Clone, Debug)]
+pub struct Network {
+    /// Publishers' tracks, audio and video.
+    pub up: [Upstream; 2],
+    /// What subscribers report about legs, audio and video.
+    pub down: [Downstream; 2],
+    /// Round trips of transports, microseconds.
+    pub round_trip: Distribution,
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self {
+            up: std::array::from_fn(|_| Upstream::default()),
+            down: std::array::from_fn(|_| Downstream::default()),
+            round_trip: Distribution::new(&ROUND_TRIP_US),
+        }
+    }
+}
+
+/// What arrives from publishers.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    /// Packets missing after repair, parts per million.
+    pub loss: Distribution,
+    /// Interarrival jitter, microseconds.
+    pub jitter: Distribution,
+    /// Bytes per second.
+    pub rate: Distribution,
+}
+
+impl Default for Upstream {
+    fn default() -> Self {
+        Self {
+            loss: Distribution::new(&LOSS_PPM),
+            jitter: Distribution::new(&JITTER_US),
+            rate: Distribution::new(&RATE),
+        }
+    }
+}
+
+/// What arrives at subscribers, as they report.
+#[derive(Clone, Debug)]
+pub struct Downstream {
+    /// Fraction lost, parts per million.
+    pub loss: Distribution,
+    /// Interarrival jitter, microseconds.
+    pub jitter: Distribution,
+}
+
+impl Default for Downstream {
+    fn default() -> Self {
+        Self { loss: Distribution::new(&LOSS_PPM), jitter: Distribution::new(&JITTER_US) }
+    }
+}
+
+impl Downstream {
+    /// Counts a report: `fraction_lost` of 256.
+    pub fn record(&mut self, fraction_lost: u8, jitter_us: u32) {
+        self.loss.record(u32::from(fraction_lost) * 15_625 / 4);
+        self.jitter.record(jitter_us);
+    }
+}
+
+/// Place of a kind in [`Network`].
+pub fn kind_index(kind: MediaKind) -> usize {
+    match kind {
+        MediaKind::Audio => 0,
+        MediaKind::Video => 1,
+    }
 }
 
 /// A count of packets and their bytes.

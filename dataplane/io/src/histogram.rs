@@ -14,13 +14,16 @@ pub const LATENCY_BOUNDS_US: [u32; 30] = [
 /// Buckets of a [`Histogram`].
 pub const BUCKETS: usize = LATENCY_BOUNDS_US.len() + 1;
 
-/// Counts per bucket since the start.
+/// Counts per bucket since the start, and all latencies added up.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Histogram([u64; BUCKETS]);
+pub struct Histogram {
+    counts: [u64; BUCKETS],
+    sum_ns: u64,
+}
 
 impl Default for Histogram {
     fn default() -> Self {
-        Self([0; BUCKETS])
+        Self { counts: [0; BUCKETS], sum_ns: 0 }
     }
 }
 
@@ -29,13 +32,25 @@ impl Histogram {
     pub fn record(&mut self, latency: Duration, times: u64) {
         let micros = latency.as_nanos().div_ceil(1_000);
         let bucket = LATENCY_BOUNDS_US.partition_point(|&bound| u128::from(bound) < micros);
-        self.0[bucket] += times;
+        self.counts[bucket] += times;
+        // 584 years of latency fit.
+        self.sum_ns = self.sum_ns.wrapping_add((latency.as_nanos() as u64).wrapping_mul(times));
+    }
+
+    /// Packets per bucket; the last entry counts what was slower than all bounds.
+    pub fn counts(&self) -> &[u64; BUCKETS] {
+        &self.counts
+    }
+
+    /// All latencies added up, nanoseconds.
+    pub fn sum_ns(&self) -> u64 {
+        self.sum_ns
     }
 
     /// For each bound how many packets took at most that long; the last entry counts all.
     pub fn cumulative(&self) -> [u64; BUCKETS] {
         let mut total = 0;
-        self.0.map(|count| {
+        self.counts.map(|count| {
             total += count;
             total
         })
@@ -54,9 +69,9 @@ impl Histogram {
     /// What was recorded since `earlier`, a former state of this histogram.
     #[must_use]
     pub fn since(&self, earlier: &Histogram) -> Histogram {
-        let mut counts = self.0;
-        counts.iter_mut().zip(earlier.0).for_each(|(count, before)| *count -= before);
-        Histogram(counts)
+        let mut counts = self.counts;
+        counts.iter_mut().zip(earlier.counts).for_each(|(count, before)| *count -= before);
+        Histogram { counts, sum_ns: self.sum_ns - earlier.sum_ns }
     }
 }
 
@@ -72,6 +87,8 @@ mod tests {
         histogram.record(Duration::from_secs(1), 1);
         let counts = histogram.cumulative();
         assert_eq!((counts[0], counts[1], counts[BUCKETS - 2], counts[BUCKETS - 1]), (1, 3, 3, 4));
+        assert_eq!(histogram.counts()[1], 2);
+        assert_eq!(histogram.sum_ns(), 5_000 + 2 * 5_001 + 1_000_000_000);
     }
 
     #[test]
@@ -95,6 +112,7 @@ mod tests {
         let between = histogram.since(&earlier);
         assert_eq!(between.cumulative()[BUCKETS - 1], 7);
         assert_eq!(between.quantile(0.5), Some(50));
+        assert_eq!(between.sum_ns(), 7 * 45_000);
     }
 
     #[test]

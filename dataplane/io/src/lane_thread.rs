@@ -26,7 +26,8 @@ use crate::intake::Intake;
 use crate::outlet::Outlet;
 use crate::receive::{Receiver, SLOTS};
 use crate::relay::{RelayExits, RelayIn, Relayed};
-use crate::snapshot::{LaneSnapshot, Latest};
+use crate::snapshot::{Depths, LaneSnapshot, Latest};
+use crate::socket::receive_memory;
 use crate::starved::Starved;
 use crate::stream::READ_BUFFER;
 use crate::streams::Streams;
@@ -101,6 +102,7 @@ struct LaneThread {
     stream_bytes: Box<[u8]>,
     drops: DropCounters,
     kernel_drops: Vec<u32>,
+    depths: Depths,
     woke: Time,
     busy: Duration,
     publish_at: Time,
@@ -122,6 +124,7 @@ impl LaneThread {
             stream_bytes: vec![0; READ_BUFFER].into_boxed_slice(),
             drops: DropCounters::default(),
             kernel_drops: vec![0; parts.sockets.len()],
+            depths: Depths::default(),
             woke: now,
             busy: Duration::ZERO,
             publish_at: now,
@@ -138,6 +141,7 @@ impl LaneThread {
 
     fn turn(&mut self) {
         self.sleep();
+        self.depths = self.depths.max(self.depths_now());
         // Before the datagrams: one that was provoked by a command or sealed with new keys finds them.
         self.obey();
         self.hear_associations();
@@ -170,6 +174,16 @@ impl LaneThread {
         !self.parts.commands.is_empty()
             || !self.parts.from_associations.is_empty()
             || self.parts.entrances.iter().any(|entrance| !entrance.is_empty())
+    }
+
+    fn depths_now(&self) -> Depths {
+        let parts = &self.parts;
+        Depths {
+            commands: parts.commands.slots(),
+            events: parts.events.depth(),
+            relay: parts.entrances.iter().map(RelayIn::len).sum(),
+            associations: parts.from_associations.slots() + parts.to_associations.depth(),
+        }
     }
 
     fn deadline(&self) -> Time {
@@ -343,17 +357,27 @@ impl LaneThread {
         if now < self.publish_at {
             return;
         }
-        let lane = &self.lane;
-        let stats = guard(|| lane.stats(now));
+        let lane = &mut self.lane;
+        let stats = guard(|| {
+            lane.observe(now);
+            lane.stats(now)
+        });
         self.count_panic(stats.as_ref().map(|_| ()).map_err(|&panicked| panicked));
         let mut stats = stats.unwrap_or_default();
         stats.drops.merge(&self.drops);
         let mut snapshot = LaneSnapshot {
             kernel_drops: self.kernel_drops.iter().map(|&drops| u64::from(drops)).sum(),
             latency: self.departure.latency.clone(),
-            busy_ns: self.busy.as_nanos() as u64,
+            at_ns: now.0,
+            busy_ns: (self.busy + now.since(self.woke)).as_nanos() as u64,
+            depths: self.depths,
             ..LaneSnapshot::default()
         };
+        for socket in &self.parts.sockets {
+            let (queue, buffer) = receive_memory(socket.as_raw_fd());
+            snapshot.receive_queue += queue;
+            snapshot.receive_buffer += buffer;
+        }
         if let Some(streams) = &self.departure.streams {
             stats.drops.merge(streams.drops());
             snapshot.streams = streams.counters();
@@ -368,6 +392,7 @@ impl LaneThread {
         snapshot.stats = stats;
         if self.parts.snapshot.publish(&Arc::new(snapshot)) {
             self.publish_at = now + PUBLISH_EVERY;
+            self.depths = Depths::default();
         }
     }
 

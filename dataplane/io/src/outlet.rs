@@ -88,6 +88,11 @@ impl<T> Outlet<T> {
         }
     }
 
+    /// Items that the consumer has not taken yet.
+    pub fn depth(&self) -> usize {
+        self.ring.buffer().capacity() - self.ring.slots() + self.backlog.len()
+    }
+
     /// Whether items wait for room in the ring: flush again soon.
     pub fn has_backlog(&self) -> bool {
         !self.backlog.is_empty()
@@ -112,6 +117,7 @@ mod tests {
         assert_eq!(outlet.push(3, Worth::Shed), Err(3));
         assert_eq!(outlet.push(4, Worth::Keep), Ok(()));
         assert_eq!(outlet.push(5, Worth::Keep), Err(5), "the backlog is bounded");
+        assert_eq!(outlet.depth(), 3);
         assert_eq!(ring.pop(), Ok(1));
         assert_eq!(outlet.push(6, Worth::Shed), Err(6), "nothing overtakes the backlog");
         outlet.flush();

@@ -110,6 +110,11 @@ impl RelayIn {
         self.ring.is_empty()
     }
 
+    /// Items that wait.
+    pub fn len(&self) -> usize {
+        self.ring.slots()
+    }
+
     /// The next item.
     pub fn pop(&mut self) -> Option<Relayed> {
         self.ring.pop().ok()

@@ -16,8 +16,16 @@ pub struct LaneSnapshot {
     pub kernel_drops: u64,
     /// From the kernel's receive stamp to the return of the send call.
     pub latency: Histogram,
+    /// When this was published, nanoseconds on the lanes' clock.
+    pub at_ns: u64,
     /// Time spent outside the wait, nanoseconds.
     pub busy_ns: u64,
+    /// Most items that waited at the start of a turn since the publication before.
+    pub depths: Depths,
+    /// Memory of datagrams that wait in the sockets, bytes.
+    pub receive_queue: u64,
+    /// What the sockets hold at most, bytes.
+    pub receive_buffer: u64,
     /// Runs that had to be sent packet by packet.
     pub gso_fallbacks: u64,
     /// sendmmsg calls.
@@ -26,6 +34,32 @@ pub struct LaneSnapshot {
     pub send_runs: u64,
     /// TCP connections.
     pub streams: StreamCounters,
+}
+
+/// Items that wait in the rings around a lane.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Depths {
+    /// From the control plane.
+    pub commands: usize,
+    /// To the control plane.
+    pub events: usize,
+    /// From other lanes.
+    pub relay: usize,
+    /// From and to the associations thread.
+    pub associations: usize,
+}
+
+impl Depths {
+    /// The greater of both, ring by ring.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        Self {
+            commands: self.commands.max(other.commands),
+            events: self.events.max(other.events),
+            relay: self.relay.max(other.relay),
+            associations: self.associations.max(other.associations),
+        }
+    }
 }
 
 /// A place for the latest value. The publisher never waits for a reader: if one is copying just then, it

@@ -52,6 +52,31 @@ fn size_buffer(fd: RawFd, force: i32, plain: i32, bytes: usize) -> io::Result<()
     set(fd, libc::SOL_SOCKET, force, bytes).or_else(|_| set(fd, libc::SOL_SOCKET, plain, bytes))
 }
 
+/// Memory of the datagrams that wait to be read and how much may wait, bytes; zeroes where the kernel does
+/// not tell (before 4.12).
+pub fn receive_memory(fd: RawFd) -> (u64, u64) {
+    let mut info = [0_u32; MEMINFO_FIELDS];
+    let mut length = size_of_val(&info) as libc::socklen_t;
+    // SAFETY: pointer and length describe a live array; the kernel writes at most that many bytes.
+    let result = unsafe {
+        libc::getsockopt(
+            fd,
+            libc::SOL_SOCKET,
+            libc::SO_MEMINFO,
+            info.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    };
+    if result == 0 {
+        (u64::from(info[0]), u64::from(info[1]))
+    } else {
+        (0, 0)
+    }
+}
+
+/// What SO_MEMINFO tells: SK_MEMINFO_RMEM_ALLOC, SK_MEMINFO_RCVBUF, seven more; see sock_diag(7).
+const MEMINFO_FIELDS: usize = 9;
+
 fn set(fd: RawFd, level: i32, option: i32, value: libc::c_int) -> io::Result<()> {
     // SAFETY: the value pointer and its length describe a live c_int; the kernel only reads it.
     let result = unsafe {
@@ -80,6 +105,17 @@ mod tests {
     fn port_zero_binds_a_port_of_the_kernels_choice() {
         let socket = bind("127.0.0.1".parse().unwrap(), 0, SMALL).unwrap();
         assert_ne!(socket.local_addr().unwrap().port(), 0);
+    }
+
+    #[test]
+    fn a_datagram_that_waits_takes_memory_of_the_socket() {
+        let socket = bind("127.0.0.1".parse().unwrap(), 0, SMALL).unwrap();
+        let (empty, most) = receive_memory(socket.as_raw_fd());
+        assert_eq!(empty, 0);
+        assert!(most >= 65_536);
+        socket.send_to(&[7; 1_000], socket.local_addr().unwrap()).unwrap();
+        let (waiting, _) = receive_memory(socket.as_raw_fd());
+        assert!((1_000..most).contains(&waiting), "{waiting}");
     }
 
     #[test]

@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterator
 import pytest
 from aioice import stun
 
+from common.contract import CLOSED, METRICS, REFUSED_DTLS
 from crypto.certificates import new_certificate
+from server.telemetry.lanes import ASSOCIATIONS, KINDS, MICRO, NUMBERS, OF_KINDS
 from sfu import _dataplane  # noqa: TID251 - the subject of this test
 
 DEADLINE_MS = 5_000
@@ -113,14 +115,39 @@ def test_a_taken_port_is_an_error_that_names_it(plane: Plane) -> None:
 
 def test_a_snapshot_counts_what_is_ignored(plane: Plane) -> None:
     plane.remove_transport(99)
-    snapshot = plane.snapshot()
-    assert snapshot["commands_ignored"] == 1
-    assert len(snapshot["lanes"]) == 2
-    bounds = snapshot["latency_bounds_us"]
-    assert bounds == sorted(bounds)
-    for lane in snapshot["lanes"]:
-        assert len(lane["latency_us"]) in (0, len(bounds) + 1)
-        assert len(lane["drops"]) in (0, len(_dataplane.drop_reasons))
+    counters = plane.counters()
+    assert counters["commands_ignored"] == 1
+    assert len(counters["lanes"]) == 2
+    for lane in counters["lanes"]:
+        assert len(lane["drops"]) == len(_dataplane.drop_reasons)
+        for bounds, counts, _ in lane["histograms"].values():
+            assert bounds == sorted(bounds)
+            assert len(counts) == len(bounds) + 1
+
+
+def test_histograms_have_the_bounds_that_metrics_promise(plane: Plane) -> None:
+    histograms = plane.counters()["lanes"][0]["histograms"]
+
+    def promised(metric: str, factor: float) -> list[int]:
+        return [round(bound / factor) for bound in METRICS[metric].buckets]
+
+    for name, (metric, factor) in OF_KINDS.items():
+        for kind in KINDS:
+            assert histograms[f"{name}_{kind}"][0] == promised(metric, factor)
+    for name, metric in (
+        ("latency_us", "conclave_forwarding_latency_seconds"),
+        ("round_trip_us", "conclave_round_trip_seconds"),
+    ):
+        assert histograms[name][0] == promised(metric, MICRO)
+
+
+def test_every_number_of_the_data_plane_has_a_metric(plane: Plane) -> None:
+    counters = plane.counters()
+    read_otherwise = {"at_ns", "busy_ns"}
+    assert counters["lanes"][0]["numbers"].keys() - read_otherwise <= NUMBERS.keys()
+    assert counters["associations"].keys() == ASSOCIATIONS.keys()
+    assert sorted(counters["lanes"][0]["closed"]) == sorted(CLOSED.values)
+    assert all(REFUSED_DTLS.allows(reason) for reason in counters["refusals"])
 
 
 def test_drop_reasons_are_stable_names() -> None:
@@ -170,7 +197,7 @@ def test_an_ill_formed_argument_is_refused_by_name(
 ) -> None:
     with pytest.raises(ValueError, match=word):
         call(plane)
-    assert plane.snapshot()["commands_ignored"] == 0
+    assert plane.counters()["commands_ignored"] == 0
 
 
 def test_a_broken_certificate_is_refused() -> None:

@@ -30,7 +30,7 @@ SPEC = TrackSpec(
     (StreamSpec("q"), StreamSpec("h")),
     screen=True,
 )
-LANE = {
+SNAPSHOT = {
     "transports": [(1, 5000, 1, 2, 3, 4)],
     "tracks": [(2, 10, 1000, 1, 300, [1, 2, 3])],
     "legs": [(3, 9, 900, 12, None, 40)],
@@ -52,7 +52,10 @@ class FakeNative:
         return [[], []]
 
     def snapshot(self) -> dict[str, Any]:
-        return {"lanes": [LANE], "channels": 3}
+        return SNAPSHOT
+
+    def counters(self) -> dict[str, Any]:
+        return {"commands_ignored": 3}
 
     def drain(self, limit: int) -> list[tuple[Any, ...]]:
         taken, self.events = self.events[:limit], self.events[limit:]
@@ -186,6 +189,7 @@ def test_events_become_calls_of_the_listener(plane: Any) -> None:
     listener = Listener()
     assert plane.drain(listener) is False
     assert listener.heard == [
+        ("handle_transport_validated", 1),
         ("handle_transport_connected", 1, "AEAD_AES_128_GCM"),
         ("handle_stream_changed", 2, 0, True, "vp8"),
         ("handle_leg_changed", 3, None),
@@ -208,6 +212,6 @@ def test_the_snapshot_is_typed(plane: Any) -> None:
     assert snapshot.transports == {1: TransportStats(5000, 1, 2, 3, 4)}
     assert snapshot.tracks == {2: TrackStats(10, 1000, 1, 300, (1, 2, 3))}
     assert snapshot.legs == {3: LegStats(9, 900, 12, None, 40)}
-    assert plane.counters()["channels"] == 3
+    assert plane.counters()["commands_ignored"] == 3
     assert plane.counters()["drop_reasons"] == ["unknown"]
     assert plane.addresses[1] == [("192.0.2.1", 7883)]

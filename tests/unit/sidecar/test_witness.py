@@ -178,4 +178,4 @@ def test_the_desk_keeps_evidence_of_a_split_view() -> None:
     desk.close()
     kept = [bytes(i.data) for name, i in disk.names.items() if name.startswith("evidence/")]
     assert sorted(kept) == sorted([request(20, 20, FORK), request(20, 30, FORK)])
-    assert b'conclave_audit_witnessed_total{outcome="split_view"} 1.0' in metrics.exposition()
+    assert b'conclave_audit_witnessed_total{outcome="split_view"} 1.0' in metrics.exposition()[0]

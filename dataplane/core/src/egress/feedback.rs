@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use super::leg::Leg;
+use super::report::jitter_us;
 use super::track::Track;
 use super::transport::{Moment, Transport};
 use super::{Ask, Egress};
@@ -17,6 +18,7 @@ use crate::rtcp::rr::ReportBlock;
 use crate::rtcp::twcc::Feedback;
 use crate::rtcp::{Compound, Packet};
 use crate::sink::PacketSink;
+use crate::stats::{kind_index, Downstream};
 use crate::time::Time;
 
 /// Key-frame requests that one leg may cause in a row, and how fast it earns new ones.
@@ -57,6 +59,7 @@ struct Found<'a> {
     leg: &'a mut Leg,
     stores: &'a [Option<Box<super::store::Store>>],
     transport: &'a mut Transport,
+    clock_rate: u32,
     ask: Ask,
 }
 
@@ -67,6 +70,7 @@ impl Egress {
         now: Time,
         transport: TransportId,
         compound: &Compound<'_>,
+        down: &mut [Downstream; 2],
         sink: &mut impl PacketSink,
     ) {
         let Some(&index) = self.transport_index.get(&transport) else { return };
@@ -74,15 +78,22 @@ impl Egress {
         for packet in compound.iter().flatten() {
             match packet {
                 Packet::ReceiverReport(report) => {
-                    report.blocks.iter().for_each(|block| self.reported(moment, index, &block));
+                    for block in report.blocks.iter() {
+                        self.reported(moment, index, &block, down);
+                    }
                 }
                 Packet::SenderReport(report) => {
-                    report.blocks.iter().for_each(|block| self.reported(moment, index, &block));
+                    for block in report.blocks.iter() {
+                        self.reported(moment, index, &block, down);
+                    }
                 }
                 Packet::Nack(nack) => self.missed(moment, index, &nack, sink),
                 Packet::Pli(pli) => self.pleaded(moment, index, pli.media),
                 Packet::Fir(fir) => {
-                    fir.entries().for_each(|(ssrc, _)| self.pleaded(moment, index, ssrc));
+                    for (ssrc, _) in fir.entries() {
+                        self.counters.firs += 1;
+                        self.pleaded(moment, index, ssrc);
+                    }
                 }
                 Packet::Remb(remb) => {
                     if let Some(transport) = &mut self.transports[index] {
@@ -96,9 +107,17 @@ impl Egress {
     }
 
     /// A report block; those about other than our media streams are not ours to judge.
-    fn reported(&mut self, moment: Moment, transport: usize, block: &ReportBlock) {
+    fn reported(
+        &mut self,
+        moment: Moment,
+        transport: usize,
+        block: &ReportBlock,
+        down: &mut [Downstream; 2],
+    ) {
         let Some(found) = self.find(transport, block.ssrc) else { return };
         if found.leg.ssrc == block.ssrc {
+            let jitter = jitter_us(block.jitter, found.clock_rate);
+            down[kind_index(found.leg.kind)].record(block.fraction_lost, jitter);
             if let Some(rtt) = found.leg.handle_report(moment, block) {
                 found.transport.note_rtt(rtt);
             }
@@ -159,10 +178,10 @@ impl Egress {
         let transport = self.transports.get_mut(transport)?.as_mut()?;
         let (track, leg) = transport.streams.get(&ssrc)?;
         let &(_, place) = self.leg_index.get(leg)?;
-        let Track { legs, stores, home, id, .. } = self.tracks.get_mut(track)?;
+        let Track { legs, stores, home, id, clock_rate, .. } = self.tracks.get_mut(track)?;
         let leg = legs.get_mut(place)?;
         let stream = leg.selector.current().unwrap_or(0);
         let ask = Ask::Keyframe { home: *home, track: *id, stream };
-        Some(Found { leg, stores, transport, ask })
+        Some(Found { leg, stores, transport, clock_rate: *clock_rate, ask })
     }
 }

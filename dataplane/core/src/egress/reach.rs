@@ -35,7 +35,7 @@ impl Egress {
                 leg.selector.renew(now);
                 leg.attention = true;
             }
-            settle(track, &self.transports, now, &mut self.asks, &mut self.due);
+            settle(track, &self.transports, now, &mut self.asks, &mut self.due, &mut self.counters);
         }
     }
 }

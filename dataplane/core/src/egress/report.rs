@@ -83,9 +83,14 @@ impl Report {
 
     /// The jitter that the receiver reported, microseconds.
     pub fn jitter_us(&self) -> u32 {
-        let rate = u64::from(self.clock_rate.max(1));
-        (u64::from(self.received.jitter) * 1_000_000 / rate) as u32
+        jitter_us(self.received.jitter, self.clock_rate)
     }
+}
+
+/// Jitter in units of an RTP clock as microseconds; 0 while the clock's rate is not known.
+pub fn jitter_us(jitter: u32, clock_rate: u32) -> u32 {
+    let micros = (u64::from(jitter) * 1_000_000).checked_div(u64::from(clock_rate));
+    micros.unwrap_or(0).min(u64::from(u32::MAX)) as u32
 }
 
 impl Leg {

@@ -105,6 +105,11 @@ impl Selector {
         }
     }
 
+    /// The layer that was asked for; `None` while paused.
+    pub fn wanted_layer(&self) -> Option<u8> {
+        self.target.map(|target| target.spatial)
+    }
+
     /// What may pass inside the current stream. On the way down its upper temporal layers go at once:
     /// they need no key frame, and the leg was told to send less.
     pub fn cap(&self) -> Cap {

@@ -9,6 +9,7 @@ use crate::command::PayloadMap;
 use crate::egress::test_support::key;
 use crate::media::{MediaKind, PacketMeta, Span};
 use crate::rtcp::{Builder, Compound, Write};
+use crate::stats::Downstream;
 
 const TRACK: TrackId = TrackId(1);
 const TRANSPORT: TransportId = TransportId(7);
@@ -61,6 +62,7 @@ impl PacketSink for Wire {
 struct Rig {
     egress: Egress,
     wire: Wire,
+    down: [Downstream; 2],
     now: Time,
 }
 
@@ -83,7 +85,8 @@ impl Rig {
         egress.add_transport(TRANSPORT);
         egress.set_ready(now, TRANSPORT, true);
         egress.add_leg(now, command, 0);
-        Self { egress, wire: Wire::default(), now }
+        let down = std::array::from_fn(|_| Downstream::default());
+        Self { egress, wire: Wire::default(), down, now }
     }
 
     fn aim(&mut self, layers: Option<(u8, u8)>) {
@@ -116,7 +119,8 @@ impl Rig {
         assert!(builder.add(packet));
         let length = builder.length();
         let compound = Compound::parse(&bytes[..length]).unwrap();
-        self.egress.handle_feedback(self.now, TRANSPORT, &compound, &mut self.wire);
+        let wire = &mut self.wire;
+        self.egress.handle_feedback(self.now, TRANSPORT, &compound, &mut self.down, wire);
     }
 
     fn tick(&mut self) {

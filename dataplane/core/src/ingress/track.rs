@@ -15,7 +15,7 @@ use crate::ids::TrackId;
 use crate::media::{Codec, MediaKind, PacketMeta};
 use crate::rtp::extension::Extensions;
 use crate::rtp::Header;
-use crate::stats::{Flow, TrackStats};
+use crate::stats::{Flow, TrackStats, Upstream};
 use crate::time::Time;
 use crate::wire::u64_at;
 
@@ -48,6 +48,15 @@ pub(super) struct Track {
     codecs: Vec<CodecParameters>,
     payloads: Box<[Payload; 128]>,
     line: TimeLine,
+    window: Window,
+}
+
+/// Where a track's counters stood at the last observation.
+#[derive(Clone, Copy, Debug, Default)]
+struct Window {
+    since: Time,
+    received: Flow,
+    lost: u64,
 }
 
 /// A packet before it is known whether it is an original or a repair.
@@ -76,6 +85,7 @@ impl Track {
             codecs: Vec::new(),
             payloads: Box::new([Payload::Unknown; 128]),
             line: TimeLine::default(),
+            window: Window::default(),
         };
         track.describe(parameters);
         track
@@ -324,6 +334,23 @@ impl Track {
                 });
             }
         }
+    }
+
+    /// Takes what arrived since the last call into `up`; nothing if nothing did.
+    pub(super) fn observe(&mut self, now: Time, up: &mut Upstream) {
+        let TrackStats { received, lost, jitter_us, .. } = self.stats(now);
+        let before = std::mem::replace(&mut self.window, Window { since: now, received, lost });
+        // A stream that was replaced takes its counts along.
+        let packets = received.packets.saturating_sub(before.received.packets);
+        let bytes = received.bytes.saturating_sub(before.received.bytes);
+        let missing = lost.saturating_sub(before.lost);
+        let elapsed = now.since(before.since).as_millis() as u64;
+        if packets == 0 || elapsed == 0 || before.received.packets == 0 {
+            return;
+        }
+        up.loss.record((missing * 1_000_000 / (packets + missing)) as u32);
+        up.jitter.record(jitter_us);
+        up.rate.record((bytes * 1_000 / elapsed).min(u64::from(u32::MAX)) as u32);
     }
 
     /// Plain numbers.

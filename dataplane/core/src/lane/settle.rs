@@ -68,6 +68,7 @@ impl Lane {
                     }
                     _ => {}
                 }
+                self.connectivity.note(&event);
                 self.outputs.events.push(event);
             }
             EdgeEvent::Question { path, bytes } => self.reply(path, &bytes),

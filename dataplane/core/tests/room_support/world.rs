@@ -358,6 +358,11 @@ impl World {
         self.stats().iter().map(|stats| stats.drops.get(reason)).sum()
     }
 
+    /// Lets the lanes look at their tracks and transports, as their threads do once a second.
+    pub fn observe(&mut self) {
+        self.lanes.iter_mut().for_each(|lane| lane.observe(self.now));
+    }
+
     pub fn stats(&self) -> Vec<LaneStats> {
         self.lanes.iter().map(|lane| lane.stats(self.now)).collect()
     }

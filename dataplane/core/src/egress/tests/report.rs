@@ -113,10 +113,13 @@ fn a_receiver_report_tells_round_trip_loss_and_jitter() {
     rig.report(&ReceiverReportOut { sender: 1, blocks: &[block] });
     let rtt = rig.egress.rtt(TRANSPORT).unwrap();
     assert!(rtt.as_millis().abs_diff(80) <= 1, "{rtt:?}");
-    let mut stats = Vec::new();
+    let mut stats = LaneStats::default();
     rig.egress.stats(&mut stats);
-    assert_eq!((stats[0].fraction_lost, stats[0].jitter_us), (12, 10_000));
-    assert_eq!(stats[0].sent.packets, rig.wire.rtp.len() as u64);
+    assert_eq!((stats.legs[0].fraction_lost, stats.legs[0].jitter_us), (12, 10_000));
+    assert_eq!(stats.legs[0].sent.packets, rig.wire.rtp.len() as u64);
+    let [audio, video] = &rig.down;
+    assert_eq!((video.loss.sum(), video.jitter.sum()), (12 * 1_000_000 / 256, 10_000));
+    assert_eq!(audio.loss.counts().iter().sum::<u64>(), 0);
 }
 
 #[test]
