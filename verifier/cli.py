@@ -7,8 +7,10 @@ end with a traceback, whatever the files are.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
 from verifier import VERSION, receipts
@@ -31,9 +33,15 @@ def main(arguments: Sequence[str]) -> int:
     except (Misused, OSError) as error:
         print(f"verifier: {clean(str(error))}", file=sys.stderr)
         return USAGE
+    except BrokenExecutor:
+        print("verifier: a process ended before its work was done", file=sys.stderr)
+        return USAGE
     except KeyboardInterrupt:
         return INTERRUPTED
-    print(report.json() if options.json else report.text())
+    try:
+        print(report.json() if options.json else report.text(), flush=True)
+    except BrokenPipeError:  # whoever read has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return report.code
 
 

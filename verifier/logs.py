@@ -7,6 +7,7 @@ while it reads for damage: whatever could be ahead is read first, what it is com
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
@@ -232,7 +233,7 @@ def _chunks(folder: Folder, size: int, jobs: int) -> Iterator[Chunk]:
     if jobs <= 1 or size < PARALLEL:
         yield from map(work, range(count))
         return
-    with ProcessPoolExecutor(jobs) as pool:
+    with ProcessPoolExecutor(jobs, initializer=_leave_interrupts) as pool:
         waiting = []
         for index in range(count):  # a few ahead, so that results never pile up
             waiting.append(pool.submit(work, index))
@@ -240,6 +241,11 @@ def _chunks(folder: Folder, size: int, jobs: int) -> Iterator[Chunk]:
                 yield waiting.pop(0).result()
         for future in waiting:
             yield future.result()
+
+
+def _leave_interrupts() -> None:
+    """Ctrl-C is for the process that asked; this one ends with it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _add(report: Report, chunk: Chunk) -> None:

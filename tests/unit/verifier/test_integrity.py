@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from crypto.notes import COSIGNATURE, Signer, assemble
 from tests.support.evidence import (
@@ -25,7 +29,7 @@ from tests.support.evidence import (
     write_log,
     wrong,
 )
-from verifier.cli import main
+from verifier.cli import main, show_progress
 from verifier.notes import PublicKey
 from verifier.report import BROKEN, OK, USAGE, Misused, Report
 
@@ -357,3 +361,50 @@ def test_a_note_with_more_lines_than_one_signature_is_read(log: Path) -> None:
     other = Signer("somebody.example", bytes([9]) * 32)
     (log / "checkpoint").write_text(assemble(text, [other.sign(text), SIGNER.sign(text)]))
     assert examine(log).code == OK
+
+
+@given(st.data())
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_whatever_is_written_over_a_log_it_is_judged(small: Path, data: st.DataObject) -> None:
+    paths = sorted(path for path in small.rglob("*") if path.is_file())
+    path = data.draw(st.sampled_from(paths))
+    before = path.read_bytes()
+    begin = data.draw(st.integers(0, len(before)))
+    end = data.draw(st.integers(begin, min(len(before), begin + 50)))
+    path.write_bytes(before[:begin] + data.draw(st.binary(max_size=60)) + before[end:])
+    try:
+        code = main(["log", str(small), "--json"])
+        assert (code == OK) == (path.read_bytes() == before)
+    finally:
+        path.write_bytes(before)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_log(tmp_path_factory.mktemp("small"), entries(meeting(1)))
+
+
+def test_progress_is_shown_on_a_terminal_only(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    show_progress(500_000, 1_000_000)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    show_progress(500, 1000)
+    assert capsys.readouterr().err == ""
+    show_progress(500_000, 1_000_000)
+    assert "500,000 of 1,000,000 entries" in capsys.readouterr().err
+
+
+def test_a_process_that_dies_is_told(
+    small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("verifier.cli.check_log", dying)
+    assert main(["log", str(small)]) == USAGE
+    assert "before its work was done" in capsys.readouterr().err
+
+
+def dying(*_: object) -> None:
+    raise BrokenExecutor
