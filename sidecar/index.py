@@ -59,6 +59,21 @@ class IndexDamagedError(Exception):
     """What is on disk is no index of this log; it has to be made again."""
 
 
+# Troubles of the machine, not of the file: they pass, and a new index would have them as well.
+_TROUBLES: Final = (
+    "SQLITE_FULL",
+    "SQLITE_IOERR",
+    "SQLITE_CANTOPEN",
+    "SQLITE_NOMEM",
+    "SQLITE_READONLY",
+)
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether the index has to be made again."""
+    return not str(getattr(error, "sqlite_errorname", "")).startswith(_TROUBLES)
+
+
 @dataclass(frozen=True, slots=True)
 class Candidates:
     """What the index found: entries, and where to go on."""

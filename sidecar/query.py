@@ -18,7 +18,7 @@ from typing import Final, TypeVar
 from common.errors import RemoteError
 from compliance.published import PublishedLog
 from compliance.questions import Answer, Found, Question
-from sidecar.index import BATCH, Candidates, Index
+from sidecar.index import BATCH, Candidates, Index, is_damage
 from sidecar.metrics import Metrics
 
 MAX_PAGE_BYTES: Final = 1024 * 1024  # of an answer's entries; 2,500 of the usual size
@@ -122,7 +122,9 @@ class Library:
         self._look()
         try:
             self._index.advance(self._size, limit)
-        except sqlite3.Error:
+        except sqlite3.Error as error:
+            if not is_damage(error):
+                raise
             self._rebuild()
         return self._index.size < self._size
 
@@ -183,6 +185,10 @@ class Library:
                 limit=question.limit,
             )
         except (sqlite3.Error, TypeError) as error:  # a damaged file yields values of any type
+            if isinstance(error, sqlite3.Error) and not is_damage(error):
+                raise RemoteError(
+                    "index_behind", "the index cannot be kept up; see the log"
+                ) from error
             self._rebuild()
             raise RemoteError("index_damaged", "the index was wrong and is made again") from error
 

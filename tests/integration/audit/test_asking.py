@@ -152,6 +152,28 @@ async def test_an_index_that_lies_is_noticed_and_made_again(tmp_path: Path) -> N
         await library.stop()
 
 
+async def test_an_index_for_which_there_is_no_room_waits(tmp_path: Path) -> None:
+    with growing(tmp_path / "log") as log:
+        log.add(entries_of(many_facts(600)))
+        metrics = Metrics()
+        library = Library(tmp_path / "log", tmp_path / "index", metrics)
+        wanted = Filter(kind=("room_created",))
+        await library._on_thread(library._open)
+        database = library._index._opened()
+        await library._on_thread(lambda: database.execute("PRAGMA max_page_count = 12"))
+        for _ in range(2):
+            with pytest.raises(RemoteError) as caught:
+                await library.answer(Question(wanted))
+            assert caught.value.code == "index_behind"
+        assert (await library.answer(Question())).found
+        assert not await library._try(library._advance)
+        await library._on_thread(lambda: database.execute("PRAGMA max_page_count = 100000"))
+        answer = await library.answer(Question(wanted))
+        assert [each.index for each in answer.found] == expected(log.entries, wanted)[:256]
+        assert metrics.registry.get_sample_value("conclave_audit_index_rebuilds_total") == 0
+        await library.stop()
+
+
 async def test_an_index_far_behind_refuses_rather_than_leave_something_out(tmp_path: Path) -> None:
     with growing(tmp_path / "log") as log:
         log.add(entries_of(many_facts(5000)))
