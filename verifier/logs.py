@@ -22,6 +22,7 @@ from verifier.chunks import ENTRIES_OF_CHUNK, Chunk, Edge, examine
 from verifier.folder import WIDTH, Folder, path_of, read_file, width_at
 from verifier.journal import Journal
 from verifier.notes import MAX_NOTE, Checkpoint, Note, PublicKey, open_checkpoint
+from verifier.receipts import HEADER, Receipt
 from verifier.report import Finding, Misused, Refused, Report
 from verifier.sequences import Digest, Story
 from verifier.spine import Spine
@@ -88,6 +89,8 @@ def check_log(root: Path, options: Options, report: Report) -> Opened | None:
     _check_partial(opened, report)
     for name, other in opened.others:
         _compare(opened, name, other, report)
+    for path in options.known:
+        _check_receipt(opened, path, report)
     _read_tail(opened, story, report)
     _tell(opened, story, report)
     return opened
@@ -202,7 +205,7 @@ def _given(path: Path) -> bytes:
 
 def _bare(data: bytes) -> bytes:
     """The checkpoint of a receipt, or what is one already."""
-    if data.startswith(b"c2sp.org/tlog-proof@v1\n"):
+    if data.startswith(HEADER.encode() + b"\n"):
         return data.partition(b"\n\n")[2]
     return data
 
@@ -290,6 +293,20 @@ def _compare(opened: Opened, name: str, other: Checkpoint, report: Report) -> No
         code = "split_view" if size == head.size else "log_rewritten"
         text = f"the first {size:,} entries are not those that this checkpoint was signed for"
         report.broken(code, text, file=name)
+
+
+def _check_receipt(opened: Opened, path: Path, report: Report) -> None:
+    """That what a receipt was given for is still the entry at its index."""
+    data = _given(path)
+    if _bare(data) == data:
+        return
+    try:
+        receipt = Receipt.parse(data)
+        if receipt.index < opened.head.size:
+            entry = opened.folder.entry(receipt.index, opened.head.size)
+            receipt.check(entry, open_checkpoint(receipt.note, opened.keys))
+    except Refused as error:
+        report.broken(error.code, error.message, file=str(path))
 
 
 def _read_tail(opened: Opened, story: Story, report: Report) -> None:

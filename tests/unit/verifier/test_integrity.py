@@ -13,7 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from crypto.merkle import inclusion_proof
 from crypto.notes import COSIGNATURE, Signer, assemble
+from crypto.proofs import InclusionReceipt
 from tests.support.evidence import (
     KEY,
     SIGNER,
@@ -228,6 +230,23 @@ def test_earlier_checkpoints_are_the_beginning_of_the_log(
     kept.write_text(signed(leaves(count), root=bytes(32)))
     expected = "split_view" if count == 600 else "log_rewritten"
     assert wrong(examine(log, known=[kept])) == [expected]
+
+
+def test_a_receipt_that_somebody_kept_is_held_against_the_log(log: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "receipt"
+    nodes = leaves(400)
+
+    def subtree(level: int, index: int) -> bytes:
+        return naive_root(nodes[index << level : (index + 1) << level])
+
+    for index in (0, 255, 256, 399):
+        path = tuple(inclusion_proof(index, 400, subtree))
+        kept.write_text(InclusionReceipt(index, path, signed(nodes)).encode())
+        assert examine(log, known=[kept]).code == OK
+    nodes[7] = leaf(b"what was said at first")
+    path = tuple(inclusion_proof(7, 400, subtree))
+    kept.write_text(InclusionReceipt(7, path, signed(nodes)).encode())
+    assert wrong(examine(log, known=[kept])) == ["log_rewritten", "entry_changed"]
 
 
 def test_a_removed_tail_is_found_by_what_was_kept_elsewhere(tmp_path: Path) -> None:
