@@ -163,6 +163,8 @@ class Trail:
         self._waiting: deque[_Waiting] = deque()
         self._window: deque[_Handed] = deque()
         self._effects: list[Effect] = []
+        self._open: set[int] = set()  # tickets
+        self._deadlines: deque[tuple[float, int]] = deque()  # of tickets, settled ones among them
         self._sequence = 0
         self._ticket = 0
         self._last_time = 0
@@ -217,6 +219,8 @@ class Trail:
         self._last_time = max(self._last_time, int(wall * 1_000_000))
         deadline = now + self._limits.timeout
         self._waiting.append(_Waiting(self._ticket, event, self._last_time, now, deadline))
+        self._open.add(self._ticket)
+        self._deadlines.append((deadline, self._ticket))
         self._pump(now)
         return self._ticket
 
@@ -325,11 +329,7 @@ class Trail:
 
     def next_deadline(self) -> float:
         """When `handle_timeout` has something to do; infinity if never."""
-        deadlines = [
-            next((each.deadline for each in queue if each.ticket), math.inf)
-            for queue in (self._waiting, self._window)
-        ]
-        deadlines.append(self._spool_at())
+        deadlines = [self._first_deadline(), self._spool_at()]
         if self._disk_retry > -math.inf and (self._spooling or self._spooled):
             deadlines.append(self._disk_retry)
         return min(deadlines)
@@ -421,7 +421,15 @@ class Trail:
         self._sent = self._replayed = 0
         self._pump(now)
 
+    def _first_deadline(self) -> float:
+        """When the first who waits has waited for long enough; notes, of which there may be many, do not wait."""
+        while self._deadlines and self._deadlines[0][1] not in self._open:
+            self._deadlines.popleft()
+        return self._deadlines[0][0] if self._deadlines else math.inf
+
     def _expire(self, now: float, wall: float) -> None:
+        if self._first_deadline() > now:
+            return
         expired = [each for each in self._waiting if each.deadline <= now]
         if expired:
             self._waiting = deque(each for each in self._waiting if each.deadline > now)
@@ -445,6 +453,7 @@ class Trail:
 
     def _settle(self, ticket: int, receipt: Receipt | None, code: str = "") -> None:
         if ticket:
+            self._open.discard(ticket)
             self._effects.append(Settled(ticket, receipt, code))
 
     def _spool_at(self) -> float:

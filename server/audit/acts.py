@@ -58,11 +58,16 @@ class ActTrail:
             return
         task = asyncio.create_task(self._record(act, done), name="act")
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
 
     def note(self, event: Event) -> None:
         """Writes down what has happened by itself."""
         self._auditor.note(event)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("act_failed", exc_info=error)
 
     async def settle(self) -> None:
         """Until every act that was begun is on record or refused."""
@@ -70,18 +75,21 @@ class ActTrail:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _record(self, act: Act, done: Callable[[Recorded | RemoteError], None]) -> None:
-        outcome: Recorded | RemoteError
+        # Whatever goes wrong here, whoever waits must hear that the act may not happen.
+        outcome: Recorded | RemoteError = AuditError(UNAVAILABLE, "the audit log failed")
         kinds = ",".join(event.kind for event in act.events)
-        with self.tracing.span("audit.record", **{"conclave.audit.kinds": kinds}) as span:
-            try:
-                events, subject = await self._name(act)
-                outcome = await self._write(events, subject)
-            except AuditError as error:
-                outcome = error
-                if span is not None:
-                    span.set_attribute("conclave.refusal", error.code)
-        done(outcome)
-        self.after()
+        try:
+            with self.tracing.span("audit.record", **{"conclave.audit.kinds": kinds}) as span:
+                try:
+                    events, subject = await self._name(act)
+                    outcome = await self._write(events, subject)
+                except AuditError as error:
+                    outcome = error
+                    if span is not None:
+                        span.set_attribute("conclave.refusal", error.code)
+        finally:
+            done(outcome)
+            self.after()
 
     async def _name(self, act: Act) -> tuple[list[Event], Pseudonym]:
         """The events with pseudonyms and sealed facts. Raises AuditError."""

@@ -138,3 +138,16 @@ async def test_when_one_event_is_refused_the_others_are_abandoned(
         await made.settle()
     abandoned = [event for event in published(config) if isinstance(event, ActAbandoned)]
     assert {event.sequence for event in abandoned} == {1, 2}
+
+
+async def test_whoever_waits_hears_of_it_whatever_goes_wrong(
+    config: SidecarConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_arguments: object) -> None:
+        raise ValueError("a mistake of ours")
+
+    async with serving(config, SystemClock()), trail(config, tmp_path) as (made, vault):
+        monkeypatch.setattr(vault, "pseudonym", broken)
+        with pytest.raises(RemoteError) as caught:
+            await record(made, Act((GRANTED,), about=ADA))
+        assert caught.value.code == "audit_unavailable"
