@@ -1,4 +1,4 @@
-"""Whether datagrams reach the media ports: the connectivity checks of a participant, made one address at a time.
+"""Whether packets reach the media ports: the connectivity checks of a participant, made one address at a time.
 
 In: a joined probe session. Out: what became of a check to each address. Must not: nominate a path, so that the
 session's own ICE agent decides where its media goes.
@@ -10,6 +10,7 @@ import asyncio
 import errno
 import secrets
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Literal, cast
 
@@ -24,6 +25,7 @@ from server.probe.session import ProbeSession
 Outcome = Literal["answered", "silent", "refused", "unroutable"]
 
 GAPS: Final = (0.25, 0.5, 1.0, 1.5)  # seconds to wait after each attempt; a lossy link gets four
+UNROUTABLE: Final = (errno.EHOSTUNREACH, errno.ENETUNREACH)
 PRIORITY: Final = 1_845_501_695  # that of a peer-reflexive candidate, RFC 8445 section 5.1.2.1
 
 
@@ -33,11 +35,12 @@ class Target:
 
     address: str
     port: int
+    tcp: bool = False
 
     def __str__(self) -> str:
         """As people write it."""
         host = f"[{self.address}]" if ":" in self.address else self.address
-        return f"{host}:{self.port}"
+        return f"{host}:{self.port}" + (" (TCP)" if self.tcp else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +60,43 @@ def read_session(session: ProbeSession) -> tuple[Login, list[Target]]:
     login = Login(
         f"{theirs.ice.usernameFragment}:{ours.ice.usernameFragment}", str(theirs.ice.password)
     )
-    udp = [c for c in theirs.ice_candidates if c.protocol.lower() == "udp"]
-    return login, list(dict.fromkeys(Target(c.ip, c.port) for c in udp))
+    targets = (Target(c.ip, c.port, c.protocol.lower() == "tcp") for c in theirs.ice_candidates)
+    return login, list(dict.fromkeys(targets))
 
 
 async def check_direct(targets: Sequence[Target], login: Login) -> dict[Target, Outcome]:
     """Checks every target from this machine, all at once; takes as long as the `GAPS` together."""
-    outcomes = await asyncio.gather(*(_check_one(target, login) for target in targets))
+    checks = (_check_tcp(t, login) if t.tcp else _check_udp(t, login) for t in targets)
+    outcomes = await asyncio.gather(*checks)
     return dict(zip(targets, outcomes, strict=True))
 
 
-async def _check_one(target: Target, login: Login) -> Outcome:
+async def _check_tcp(target: Target, login: Login) -> Outcome:
+    """The same, framed as RFC 4571 section 2 has it."""
+    check = Check(login)
+    try:
+        async with asyncio.timeout(sum(GAPS)):
+            reader, writer = await asyncio.open_connection(target.address, target.port)
+    except TimeoutError:
+        return "silent"
+    except OSError as error:
+        return "unroutable" if error.errno in UNROUTABLE else "refused"
+
+    async def listen() -> None:
+        with suppress(asyncio.IncompleteReadError, OSError):
+            while True:
+                length = int.from_bytes(await reader.readexactly(2), "big")
+                check.datagram_received(await reader.readexactly(length), target)
+
+    listening = asyncio.create_task(listen(), name="doctor-tcp")
+    try:
+        return await check.run(lambda data: writer.write(len(data).to_bytes(2, "big") + data))
+    finally:
+        listening.cancel()
+        writer.close()
+
+
+async def _check_udp(target: Target, login: Login) -> Outcome:
     loop = asyncio.get_running_loop()
     check = Check(login)
     try:
@@ -123,7 +152,7 @@ class Check(asyncio.DatagramProtocol):
 
     def error_received(self, exc: Exception) -> None:
         """What ICMP brought back."""
-        unroutable = cast("OSError", exc).errno in (errno.EHOSTUNREACH, errno.ENETUNREACH)
+        unroutable = cast("OSError", exc).errno in UNROUTABLE
         self._settle("unroutable" if unroutable else "refused")
 
     def _settle(self, outcome: Outcome) -> None:

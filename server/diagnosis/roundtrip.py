@@ -9,7 +9,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -32,6 +32,9 @@ FRAMES_WANTED: Final = 10
 JOIN_REMEDY = "Look at the server's log for the refusal; check the key, the secret and the clock."
 BLOCKED_REMEDY = (
     "Let UDP to {ports} through every firewall and security group on the way, to and from."
+)
+TCP_REMEDY = (
+    "Let TCP to media.tcp_port through (and publish it, in a container), or set media.tcp to false."
 )
 TURN_REMEDY = " For people whose own network blocks UDP, set up TURN."
 ANNOUNCED_REMEDY = (
@@ -76,14 +79,15 @@ async def check_media(situation: Situation) -> AsyncIterator[Finding]:
             login, targets = paths.read_session(mouth)
             outcomes = await paths.check_direct(targets, login)
             public = _public(situation, targets)
-            relayed = await check_relays(*_relay_job(situation, mouth, public, login))
+            udp = [target for target in public if not target.tcp]
+            relayed = await check_relays(*_relay_job(situation, mouth, udp, login))
             for finding in (
-                await _judge_paths(situation, outcomes, _relays_work(relayed)),
+                *await judge_paths(situation, outcomes, _relays_work(relayed)),
                 *await _check_announced(public, targets, login),
                 *relayed,
             ):
                 yield finding
-            if "answered" in outcomes.values():
+            if _answered(outcomes, tcp=False):
                 await mouth.publish(
                     DemoVideo(width=320, height=180), name="picture", source="camera"
                 )
@@ -98,25 +102,47 @@ def _relays_work(findings: Sequence[Finding]) -> bool:
     return any((f.check, f.verdict) == ("turn_path", "ok") for f in findings)
 
 
-async def _judge_paths(
-    situation: Situation, outcomes: dict[Target, Outcome], relays_work: bool
+def _answered(outcomes: Mapping[Target, Outcome], *, tcp: bool) -> list[str]:
+    return [str(t) for t, outcome in outcomes.items() if outcome == "answered" and t.tcp == tcp]
+
+
+def _unanswered(outcomes: Mapping[Target, Outcome], *, tcp: bool) -> str:
+    silent = {t: outcome for t, outcome in outcomes.items() if outcome != "answered"}
+    return ", ".join(f"{t} ({outcome})" for t, outcome in silent.items() if t.tcp == tcp)
+
+
+async def judge_paths(
+    situation: Situation, outcomes: Mapping[Target, Outcome], relays_work: bool
+) -> list[Finding]:
+    """What the outcomes mean for UDP, and for the clients that can only use TCP."""
+    findings = []
+    by_udp, by_tcp = _answered(outcomes, tcp=False), _answered(outcomes, tcp=True)
+    if by_udp or by_tcp:
+        rest = ", ".join(filter(None, (_unanswered(outcomes, tcp=tcp) for tcp in (False, True))))
+        message = f"connectivity checks are answered by {', '.join(by_udp + by_tcp)}"
+        findings.append(ok("media_path", message + (f"; not by {rest}" if rest else "")))
+    if not by_udp:
+        ways = [name for name, works in (("TCP", by_tcp), ("TURN", relays_work)) if works]
+        findings.append(await _explain_silence(situation, outcomes, ways))
+    elif not by_tcp and any(target.tcp for target in outcomes):
+        message = f"clients without UDP find no way: {_unanswered(outcomes, tcp=True)}"
+        findings.append(warning("media_path", "tcp_blocked", message, TCP_REMEDY))
+    return findings
+
+
+async def _explain_silence(
+    situation: Situation, outcomes: Mapping[Target, Outcome], ways: Sequence[str]
 ) -> Finding:
-    answered = [str(target) for target, outcome in outcomes.items() if outcome == "answered"]
-    others = [
-        f"{target} ({outcome})" for target, outcome in outcomes.items() if outcome != "answered"
-    ]
-    if answered:
-        rest = f"; not by {', '.join(others)}" if others else ""
-        return ok("media_path", f"connectivity checks are answered by {', '.join(answered)}{rest}")
-    listed = ", ".join(others) or "none announced"
+    """Why no UDP port answers; with other ways round it, that is only a warning."""
+    listed = _unanswered(outcomes, tcp=False) or "none announced"
     reached = await _http_addresses(situation.url)
     addresses = sorted({target.address for target in outcomes})
-    if situation.local or await _any_is_there(addresses, reached, situation.url):
-        ports = ", ".join(str(target) for target in outcomes)
+    if ways or situation.local or await _any_is_there(addresses, reached, situation.url):
         message = f"the server is there, but its media ports do not answer: {listed}"
+        ports = ", ".join(str(target) for target in outcomes if not target.tcp)
         remedy = BLOCKED_REMEDY.format(ports=ports)
-        if relays_work:
-            message += "; media goes through TURN"
+        if ways:
+            message += f"; media goes through {' or '.join(ways)}"
             return warning("media_path", "udp_blocked", message, remedy)
         return fault("media_path", "udp_blocked", message, remedy + TURN_REMEDY)
     there = ", ".join(reached)
@@ -159,7 +185,7 @@ async def _accepts(address: str, port: int) -> bool:
 def _public(situation: Situation, targets: Sequence[Target]) -> list[Target]:
     """What clients will be told, which for a server that was started here is mapped only now."""
     mapping = situation.announced
-    return [Target(mapping.get(t.address, t.address), t.port) for t in targets]
+    return [replace(t, address=mapping.get(t.address, t.address)) for t in targets]
 
 
 async def _check_announced(

@@ -137,19 +137,24 @@ def test_a_wrong_announced_address(place: Place) -> None:
 
 def test_a_blocked_udp_port(place: Place, url: str) -> None:
     without_turn = place.server.serve(place.folder, configuration(SERVER, [SERVER], port=7880 + 10))
-    rule = f"INPUT -p udp --dport {MEDIA_PORT}:{MEDIA_PORT + 10} -s {OUTSIDE}.0/24 -j DROP"
-    place.server.must(f"iptables -A {rule}")
+    rules = [
+        f"INPUT -p udp --dport {MEDIA_PORT}:{MEDIA_PORT + 10} -s {OUTSIDE}.0/24 -j DROP",
+        f"INPUT -p tcp --dport {MEDIA_PORT + 9} -s {OUTSIDE}.0/24 -j DROP",
+    ]
     try:
+        for rule in rules:
+            place.server.must(f"iptables -A {rule}")
         direct = doctor(place.client, "--url", without_turn)
         relayed = doctor(place.client, "--url", url)
     finally:
-        place.server.must(f"iptables -D {rule}")
+        for rule in rules:
+            place.server.must(f"iptables -D {rule}")
     fault = direct.fault("udp_blocked")
     assert f"{SERVER}:{MEDIA_PORT + 10} (silent)" in fault["message"]
     assert f"Let UDP to {SERVER}:{MEDIA_PORT + 10} through" in fault["remedy"]
     assert "set up TURN" in fault["remedy"]
     assert (relayed.exit_code, list(relayed.findings)) == (0, ["udp_blocked"])
-    assert "media goes through TURN" in relayed.findings["udp_blocked"]["message"]
+    assert "media goes through TCP or TURN" in relayed.findings["udp_blocked"]["message"]
 
 
 @pytest.fixture

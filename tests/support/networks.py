@@ -170,7 +170,7 @@ def routed(network: Network, inside: str, outside: str) -> tuple[Host, Host, Hos
 
 
 def configuration(http: str, addresses: list[str], more: str = "", *, port: int = 7880) -> str:
-    """A server on fixed ports: HTTP on `http`, media on `addresses` two ports above."""
+    """A server on fixed ports: HTTP on `http`, media on `addresses`, one port above by TCP and two by UDP."""
     return f"""
 data = "{{data}}"
 [http]
@@ -179,6 +179,7 @@ port = {port}
 [media]
 addresses = {json.dumps(addresses)}
 port = {port + 2}
+tcp_port = {port + 1}
 [keys.{KEY}]
 secret = "{SECRET}"
 {more}

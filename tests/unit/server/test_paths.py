@@ -5,7 +5,9 @@ import errno
 import pytest
 from aioice import stun
 
-from server.diagnosis.paths import Check, Login, Target
+from common.clock import ManualClock
+from server.diagnosis.paths import Check, Login, Outcome, Target
+from server.diagnosis.roundtrip import Situation, judge_paths
 
 pytestmark = pytest.mark.anyio
 
@@ -82,3 +84,24 @@ async def test_what_icmp_says_is_told_apart(number: int, outcome: str) -> None:
 def test_targets_read_as_people_write_them() -> None:
     assert str(Target("192.0.2.1", 7882)) == "192.0.2.1:7882"
     assert str(Target("2001:db8::1", 7882)) == "[2001:db8::1]:7882"
+
+
+UDP, TCP = Target("192.0.2.1", 7882), Target("192.0.2.1", 7881, tcp=True)
+
+
+@pytest.mark.parametrize(
+    ("udp", "tcp", "relays", "verdicts"),
+    [
+        ("answered", "answered", False, {"": "ok"}),
+        ("answered", "silent", False, {"": "ok", "tcp_blocked": "warning"}),
+        ("silent", "answered", False, {"": "ok", "udp_blocked": "warning"}),
+        ("silent", "refused", True, {"udp_blocked": "warning"}),
+        ("silent", "silent", False, {"udp_blocked": "fault"}),
+    ],
+)
+async def test_a_closed_port_is_a_fault_only_when_no_other_way_leads_round_it(
+    udp: Outcome, tcp: Outcome, relays: bool, verdicts: dict[str, str]
+) -> None:
+    here = Situation("http://127.0.0.1", make_token=str, clock=ManualClock(), local=True)
+    findings = await judge_paths(here, {UDP: udp, TCP: tcp}, relays)
+    assert {finding.code: finding.verdict for finding in findings} == verdicts
