@@ -92,6 +92,13 @@ class AnsweringSender:
             if slot.subscription is not None
         }
 
+    def ask_again(self) -> None:
+        """What was asked for may have been lost on the way to the client."""
+        self._requested = dict.fromkeys(KINDS, 0)
+        self._rounds.abandon()
+        if self._waiting:
+            self._rounds.request()
+
     def close(self) -> None:
         """The peer leaves."""
         self._rounds.close()

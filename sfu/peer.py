@@ -227,6 +227,11 @@ class Peer:
         """Whether descriptions from now on, also after joining anew, show only candidates over TCP."""
         self.room.prefer_tcp(self.identity, wanted)
 
+    def ask_again(self) -> None:
+        """Sections that the client was asked for may not be known to it: asks anew for what is missing."""
+        if isinstance(self._answering, AnsweringSender) and not self.failed:
+            self._answering.ask_again()
+
     def candidates(self) -> Sequence[str]:
         """Our candidate lines."""
         return self.connections[0].candidates() if self.connections else ()

@@ -110,8 +110,10 @@ class Feeds:
         self._pretend(member, 0.0)
 
     def _pretend(self, member: Member, level: float) -> None:
-        outbound = Outbound(messages.speakers([(member.peer.sid, level)]))
+        entries = [(member.peer.sid, level)]
+        outbound = Outbound(messages.speakers(entries))
         for each in self._hub.members_of(member.room.sid):
+            each.told.speakers(entries)
             if each.session is not None:
                 each.session.deliver(outbound)
 
@@ -121,6 +123,7 @@ class Feeds:
                 member.heard.add(sid)
             else:
                 member.heard.discard(sid)
+        member.told.speakers(entries)
         if entries and member.session is not None and member.peer.client.protocol >= _SPEAKERS:
             member.session.send(messages.speakers(entries))
 

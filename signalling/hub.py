@@ -37,6 +37,7 @@ from signalling.people import People, facts_of
 from signalling.ports import PeerPort, Recorded, RoomPort, Rooms, Trail
 from signalling.schedule import Schedule
 from signalling.session import Session
+from signalling.told import Farewells
 from signalling.wire import Outbound
 
 SIF_TRAILER_LENGTH: Final = 16  # random bytes that no encrypted frame ends with by chance
@@ -76,6 +77,7 @@ class Hub:
         self.people = People(self)
         self.feeds = Feeds(self)
         self.data = DataFeed(self)
+        self.farewells = Farewells()
         self.observers: list[Callable[[events.SfuEvent], None]] = []  # hear what the hub has heard
         self._by_room: dict[RoomSid, dict[PeerSid, Member]] = {}
         # Everybody's description by version: a join into a large room copies them, it does not build them.
@@ -131,6 +133,14 @@ class Hub:
         """The socket of a peer, if it has one now."""
         member = self.members.get(peer.sid)
         return member.session if member else None
+
+    def tell_muted(self, peer: PeerPort, track: TrackSid, muted: bool) -> None:
+        """Somebody else muted a track of `peer`, which has to do so at the source, now or when it resumes."""
+        member = self.members.get(peer.sid)
+        if member is None:
+            return
+        member.told.mutes.note(track, messages.mute(track, muted))
+        self._send(peer, messages.mute(track, muted))
 
     def peer_of(self, sid: PeerSid) -> PeerPort | None:
         """A member's peer by its sid."""
@@ -300,6 +310,7 @@ class Hub:
         member = self.members.get(sid)
         if member is not None and member.session is not None:
             member.session.leave(event.reason)
+        self.farewells.note((event.room.name, event.peer.identity, sid), event.reason)
         self._by_room.get(event.room.sid, {}).pop(sid, None)
         self.people.departed(event.room, event.peer, event.reason, now)
         self.members.pop(sid, None)
@@ -311,11 +322,15 @@ class Hub:
         member = self.members.get(event.peer.sid)
         if member is None:
             return
-        member.quality_wanted.pop(event.publication.sid, None)
+        sid = event.publication.sid
+        if event.by_server:
+            member.told.unpublished(sid)
+        else:
+            member.told.forget(sid)
         if member.session is None:
             return
         if event.by_server and member.peer.client.protocol >= PROTOCOL_WITH_TRACK_UNPUBLISHED:
-            member.session.send(messages.track_unpublished(event.publication.sid))
+            member.session.send(messages.track_unpublished(sid))
         retry_queued(member.session, event.publication.spec.cid, now)
 
     def _track_subscribed(self, event: events.TrackSubscribed, now: float) -> None:
@@ -326,10 +341,11 @@ class Hub:
         self._send(event.peer, messages.subscription_failed(event.track, event.code))
 
     def _subscription_allowed(self, event: events.SubscriptionAllowed, now: float) -> None:
-        self._send(
-            event.peer,
-            messages.subscription_permission(event.publisher.sid, event.track, event.allowed),
-        )
+        response = messages.subscription_permission(event.publisher.sid, event.track, event.allowed)
+        member = self.members.get(event.peer.sid)
+        if member is not None:
+            member.told.permissions.note(event.track, response)
+        self._send(event.peer, response)
 
     def _offer_needed(self, event: events.OfferNeeded, now: float) -> None:
         session = self.session_of(event.peer)
@@ -337,21 +353,14 @@ class Hub:
             negotiation.send_offer(session)
 
     def _sections_needed(self, event: events.SectionsNeeded, now: float) -> None:
-        member = self.members.get(event.peer.sid)
-        if member is None:
-            return
-        if member.session is not None:
-            member.session.send(messages.sections_needed(event.audios, event.videos))
-            return
-        audios, videos = member.sections_wanted or (0, 0)
-        member.sections_wanted = (audios + event.audios, videos + event.videos)
+        self._send(event.peer, messages.sections_needed(event.audios, event.videos))
 
     def _quality_wanted(self, event: events.QualityWanted, now: float) -> None:
         member = self.members.get(event.peer.sid)
         if member is None:
             return
         response = messages.quality_wanted(event.publication.sid, event.codecs)
-        member.quality_wanted[event.publication.sid] = response
+        member.told.quality.note(event.publication.sid, response)
         self._send(event.peer, response)
 
     def _speakers_changed(self, event: events.SpeakersChanged, now: float) -> None:

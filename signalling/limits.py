@@ -58,6 +58,12 @@ MAX_OUTBOX: Final = 4_096
 MAX_OUTBOX_BYTES: Final = 8 * 1024 * 1024
 # Told on resume; whoever missed more learns it from the snapshot.
 MAX_MISSED_DEPARTURES: Final = 1_000
+# States kept for a resume, of each kind: tracks or speakers of a full room.
+MAX_STATES_TOLD: Final = 2_000
+# Own tracks that the server ended: more than a client has.
+MAX_TRACKS_ENDED: Final = 100
+# Participants whose end a client may ask about when it resumes.
+MAX_FAREWELLS: Final = 10_000
 # Rooms from this size on get changes of mere subscribers in batches.
 BATCH_FROM_PEERS: Final = 50
 # How long such changes wait (LiveKit's).

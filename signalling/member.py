@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from livekit.protocol import models, rtc
+from livekit.protocol import rtc
 
-from common.ids import PeerSid, TrackSid
+from common.ids import PeerSid
 from signalling.grants import Grants
-from signalling.limits import MAX_MISSED_DEPARTURES
 from signalling.ports import PeerPort, RoomPort
+from signalling.told import Told
 
 if TYPE_CHECKING:
     from signalling.session import Session
@@ -40,18 +40,16 @@ class Member:
     offer_number: int = 0
     offer_open: bool = False
     offer_wanted: bool = False
-    sections_wanted: tuple[int, int] | None = (
-        None  # audios, videos not asked for yet: told on resume
-    )
 
     # What it was told.
     facts_told: tuple[object, ...] = ()  # name, metadata, attributes, permissions in its last token
     heard: set[PeerSid] = field(default_factory=set)  # active speakers that it was told of
-    missed: deque[models.ParticipantInfo] = field(
-        default_factory=lambda: deque(maxlen=MAX_MISSED_DEPARTURES)
-    )  # departures while no socket was attached
-    quality_wanted: dict[TrackSid, rtc.SignalResponse] = field(default_factory=dict)
+    told: Told = field(init=False)  # what a resume tells again
 
     queued_tracks: deque[rtc.AddTrackRequest] = field(default_factory=deque)
     channels: set[str] = field(default_factory=set)  # data channels that are open toward it
     drop_on_resume: DropOnResume = DropOnResume.NO
+
+    def __post_init__(self) -> None:
+        """Nothing was told before the join."""
+        self.told = Told(self.joined_at)

@@ -91,11 +91,10 @@ class People:
         ]
 
     def snapshot(self, member: Member) -> list[Outbound]:
-        """For a resumed client: first whoever left meanwhile, then everybody, itself included."""
-        missed = list(member.missed)
-        member.missed.clear()
-        if member.peer.client.protocol < PROTOCOL_WITH_MISSED:
-            missed = []
+        """For a resumed client: first whoever left and did not come back, then everybody, itself included."""
+        missed = []
+        if member.peer.client.protocol >= PROTOCOL_WITH_MISSED:
+            missed = member.told.missed(member.room.peers)
         everybody = [self._hub.participant(member.peer), *self.others(member)]
         return [*chunked(missed), *chunked(everybody)]
 
@@ -127,9 +126,10 @@ class People:
         infos = list(infos)
         outbound = chunked(infos)
         gone = [info for info in infos if info.state == models.ParticipantInfo.State.DISCONNECTED]
+        now = self._hub.clock.now()
         for member in members:
+            member.told.departures(gone, now)
             if member.session is None:
-                member.missed.extend(gone)
                 continue
             for each in outbound:
                 member.session.deliver(each)

@@ -214,6 +214,9 @@ class PeerPort(Protocol):
     def restart_ice(self) -> None:
         """New credentials on the subscriber connection with the next offer (resume)."""
 
+    def ask_again(self) -> None:
+        """Single connection: what the client was asked to offer may not have reached it (resume)."""
+
     def candidates(self) -> Sequence[str]:
         """Our candidate lines ("candidate:..."), for clients that want them trickled."""
 

@@ -18,7 +18,7 @@ from common.errors import RemoteError
 from common.ids import Identity, RoomName, TrackSid
 from compliance.events import Target
 from sfu.model import LeaveReason, Permissions, RoomOptions
-from signalling import acts, convert, messages
+from signalling import acts, convert
 from signalling.acts import Unrecorded
 from signalling.admission import ROOM_UNKNOWN_TEXT, merged
 from signalling.data import server_packet
@@ -185,9 +185,7 @@ class RoomService:
         peer = self._peer(request.room, request.identity)
         sid = TrackSid(request.track_sid)
         peer.set_muted(sid, request.muted)
-        session = self._hub.session_of(peer)
-        if session is not None:
-            session.send(messages.mute(sid, request.muted))
+        self._hub.tell_muted(peer, sid, request.muted)
         return api.MuteRoomTrackResponse(track=convert.track_info(peer.publications[sid]))
 
     def update_act(self, grants: Grants, request: api.UpdateParticipantRequest) -> Act:

@@ -149,11 +149,12 @@ COMMANDS: Final[Mapping[str, Mapping[State, State]]] = {
 }
 
 # What a client should do after we ended its session; everything else means: stay away.
-_ACTIONS: Final = {
+ACTIONS: Final = {
     LeaveReason.SERVER_SHUTDOWN: "RECONNECT",
     LeaveReason.STATE_MISMATCH: "RECONNECT",
     LeaveReason.CONNECTION_TIMEOUT: "RECONNECT",
     LeaveReason.MEDIA_FAILURE: "RECONNECT",
+    LeaveReason.SIGNAL_CLOSE: "RECONNECT",
 }
 
 
@@ -207,18 +208,21 @@ class Session:
         member.offer_open = False  # its answer went to the old socket, if anywhere
         self._held.clear()  # the snapshot tells more than what waited
         self._push(Outbound(hub.reconnect_message(member)))
+        # First: the client compares itself with the snapshot.
+        for response in member.told.mutes.values():
+            self.send(response)
         for outbound in hub.people.snapshot(member):
             self._push(outbound)
         self._push(hub.feeds.room(member.room))
         hub.refresh_token(member)
-        for response in member.quality_wanted.values():
+        for response in member.told.states():
             self.send(response)
-        if member.sections_wanted is not None:
-            self.send(messages.sections_needed(*member.sections_wanted))
-            member.sections_wanted = None
+        publishing.confirm_announced(self)
         if params.sync_state is not None:
             self.handle_request(rtc.SignalRequest(sync_state=params.sync_state), now)
-        if self.is_open and not member.peer.single_connection and member.offer_number:
+        if member.peer.single_connection:
+            member.peer.ask_again()
+        elif self.is_open and member.offer_number:
             member.peer.restart_ice()
             negotiation.send_offer(self)
         if drop is DropOnResume.AFTER_MESSAGES:
@@ -228,7 +232,7 @@ class Session:
         """Tells the client to go, and how to come back; then closes."""
         if self.state in (State.LEAVING, State.CLOSED):
             return
-        self._push(Outbound(messages.leave(reason, action or _ACTIONS.get(reason, "DISCONNECT"))))
+        self._push(Outbound(messages.leave(reason, action or ACTIONS.get(reason, "DISCONNECT"))))
         self.end(CloseCode.DONE)
 
     def end(self, code: CloseCode) -> None:
@@ -269,6 +273,7 @@ class Session:
             self.end(CloseCode.MALFORMED)
             return
         self.json = isinstance(frame, str)
+        self.member.told.heard_at = now
         self.handle_request(request, now)
 
     def handle_request(self, request: rtc.SignalRequest, now: float) -> None:

@@ -14,6 +14,7 @@ from starlette.responses import PlainTextResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from common.errors import RemoteError
+from common.ids import PeerSid
 from sfu.model import LeaveReason
 from signalling import clients, messages
 from signalling.addresses import Proxies, rate_key
@@ -24,7 +25,7 @@ from signalling.hub import Hub
 from signalling.limits import JOIN_RATE, SOCKET_PING_TIMEOUT, Rate
 from signalling.member import Member
 from signalling.rates import KeyedBuckets
-from signalling.session import Session
+from signalling.session import ACTIONS, Session
 from signalling.wire import Outbound
 
 # A client that reads nothing for as long as it may leave pings unanswered is gone.
@@ -78,8 +79,8 @@ class SignalSockets:
             error = await self._refuse(attempt, refused)
             await websocket.send_denial_response(refusal(error))
             return
-        if session is None:
-            await _dismiss(websocket)
+        if isinstance(session, LeaveReason):
+            await _dismiss(websocket, session)
         else:
             await self._run(websocket, session)
 
@@ -97,13 +98,14 @@ class SignalSockets:
         self._hub.refusals[error.code] += 1
         return error
 
-    async def _open(self, ticket: Ticket) -> Session | None:
-        """A session whose first frames wait, or None for a resume of what is no longer there."""
+    async def _open(self, ticket: Ticket) -> Session | LeaveReason:
+        """A session whose first frames wait, or for a resume why its participant is no longer there."""
         if ticket.params.reconnect:
             member = self._resumable(ticket)
             if member is None:
                 self._hub.refusals["resume_unknown"] += 1
-                return None
+                sid = PeerSid(ticket.params.participant_sid)
+                return self._hub.farewells.of(ticket.room, ticket.grants.identity, sid)
             session = self._hub.resume(member, ticket.grants, ticket.params)
         else:
             with self._hub.deciding("admit"):
@@ -182,9 +184,9 @@ def refusal(error: RemoteError) -> PlainTextResponse:
     return PlainTextResponse(error.message, status_code=status, headers=headers)
 
 
-async def _dismiss(websocket: WebSocket) -> None:
-    """A resume that cannot be: the client shall join anew."""
-    response = messages.leave(LeaveReason.STATE_MISMATCH, "RECONNECT")
+async def _dismiss(websocket: WebSocket, reason: LeaveReason) -> None:
+    """A resume that cannot be: the client shall join anew, unless it was sent away and did not hear it."""
+    response = messages.leave(reason, ACTIONS.get(reason, "DISCONNECT"))
     with suppress(WebSocketDisconnect):
         await websocket.accept()
         await websocket.send_bytes(Outbound(response).binary())

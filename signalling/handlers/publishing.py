@@ -74,6 +74,13 @@ def _queue(session: Session, announced: rtc.AddTrackRequest, error: RemoteError)
     waiting.append(announced)
 
 
+def confirm_announced(session: Session) -> None:
+    """Tracks that the client does not negotiate yet: it may still wait to hear that they were taken."""
+    for publication in session.member.peer.publications.values():
+        if not publication.mid:
+            session.send(messages.track_published(publication.spec.cid, publication))
+
+
 def retry_queued(session: Session, cid: str, now: float) -> None:
     """Announces the first track that waited for the end of another one with its cid."""
     queue = session.member.queued_tracks
@@ -85,7 +92,9 @@ def retry_queued(session: Session, cid: str, now: float) -> None:
 
 def mute(session: Session, request: rtc.SignalRequest, now: float) -> None:
     """The publisher mutes or unmutes its track."""
-    session.member.peer.set_muted(TrackSid(request.mute.sid), request.mute.muted)
+    sid = TrackSid(request.mute.sid)
+    session.member.peer.set_muted(sid, request.mute.muted)
+    session.member.told.mutes.pop(sid, None)  # the client has the last word from here on
 
 
 def update_audio_track(session: Session, request: rtc.SignalRequest, now: float) -> None:

@@ -9,7 +9,7 @@ from livekit.protocol import rtc
 from common.errors import RemoteError
 from common.ids import Identity, PeerSid, TrackSid
 from sfu.model import LeaveReason, TrackGrant, TrackSettings
-from signalling import acts, convert
+from signalling import acts, convert, messages
 from signalling.limits import MAX_TRACKS_NAMED
 from signalling.ports import Act
 
@@ -70,10 +70,15 @@ def sync_state(session: Session, request: rtc.SignalRequest, now: float) -> None
     known = request.sync_state
     peer = session.member.peer
     _check_count(len(known.publish_tracks) + len(known.track_sids_disabled))
-    if any(TrackSid(each.track.sid) not in peer.publications for each in known.publish_tracks):
+    told = session.member.told
+    sids = dict.fromkeys(TrackSid(each.track.sid) for each in known.publish_tracks)
+    unknown = [sid for sid in sids if sid not in peer.publications]
+    if not all(map(told.ended, unknown)):
         session.refuse("sync_state_unknown_track")
         session.leave(LeaveReason.STATE_MISMATCH)
         return
+    for ended in unknown:
+        session.send(messages.track_unpublished(ended))
     if known.HasField("subscription"):
         _apply(session, known.subscription)
     for sid in dict.fromkeys(known.track_sids_disabled):

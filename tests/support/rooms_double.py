@@ -101,6 +101,9 @@ class PeerDouble:
     def prefer_tcp(self, wanted: bool) -> None:
         self.calls.append(("prefer_tcp", wanted))
 
+    def ask_again(self) -> None:
+        self.calls.append(("ask_again",))
+
     def candidates(self) -> Sequence[str]:
         return ()
 

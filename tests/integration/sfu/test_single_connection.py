@@ -192,3 +192,21 @@ def test_an_offer_that_wants_us_active_gets_its_wish_for_life() -> None:
     assert remote.dtls_client
     bob.client.setup = "actpass"
     assert parse(bob.offer().sdp).sections[0].transport.setup == "active"
+
+
+def test_a_request_that_a_broken_socket_swallowed_is_repeated_at_once_with_the_resume() -> None:
+    world = World()
+    alice, bob = world.join("alice"), world.join("bob", single=True)
+    world.advance(1)
+    world.forget()
+    for number in range(4):
+        alice.publish_camera(f"cam{number}")
+    world.advance(0.011)
+    bob.peer.ask_again()
+    world.advance(0.151)
+    assert [(one.audios, one.videos) for one in world.heard(SectionsNeeded)] == [(0, 1), (0, 1)]
+    bob.offer(Media("video", "7", "recvonly"))
+    bob.peer.ask_again()
+    world.forget()
+    world.advance(1)
+    assert world.heard(SectionsNeeded) == []

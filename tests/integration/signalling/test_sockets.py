@@ -15,7 +15,7 @@ from livekit.protocol import models, rtc
 
 from common.errors import RemoteError
 from common.ids import RoomName
-from sfu.model import PeerSpec, PeerState, Permissions
+from sfu.model import LeaveReason, PeerSpec, PeerState, Permissions
 from signalling.limits import MAX_SIGNAL_MESSAGE, Rate
 from tests.integration.signalling.test_joining_by_websocket import js_join, wrapped
 from tests.support.signal_server import PATIENCE, SignalServer, serving
@@ -127,6 +127,30 @@ async def test_a_resume_of_nobody_is_sent_to_join_anew(sid: str) -> None:
             assert await alice.close_code() == 1000
         assert not server.rooms.rooms
         assert server.signalling.hub.refusals == {"resume_unknown": 1}
+
+
+@pytest.mark.parametrize(
+    ("reason", "wire"),
+    [
+        (LeaveReason.PARTICIPANT_REMOVED, models.DisconnectReason.PARTICIPANT_REMOVED),
+        (LeaveReason.ROOM_DELETED, models.DisconnectReason.ROOM_DELETED),
+        (LeaveReason.DUPLICATE_IDENTITY, models.DisconnectReason.DUPLICATE_IDENTITY),
+    ],
+)
+async def test_who_was_sent_away_and_did_not_hear_it_is_told_when_it_resumes(
+    reason: LeaveReason, wire: models.DisconnectReason.ValueType
+) -> None:
+    async with serving() as server:
+        query = {"sdk": "js", "protocol": "17"}
+        async with server.connect("alice", query=query) as alice:
+            sid = (await alice.expect("join")).participant.sid
+            peer = activate(server, "alice")
+        peer.leave(reason)
+        server.rooms.flush()
+        again = {**query, "reconnect": "1", "sid": sid}
+        async with server.connect("alice", query=again) as alice:
+            leave = await alice.expect("leave")
+            assert (leave.reason, leave.action) == (wire, rtc.LeaveRequest.Action.DISCONNECT)
 
 
 async def test_a_replaced_client_cannot_take_its_place_back() -> None:

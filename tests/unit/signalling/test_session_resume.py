@@ -7,6 +7,7 @@ from sfu import events
 from sfu.model import Quality
 from signalling.effects import CloseCode
 from signalling.joining import JoinParams
+from signalling.told import UNSURE, Latest
 from tests.support.stage import JS, Stage
 
 DISCONNECTED = models.ParticipantInfo.State.DISCONNECTED
@@ -59,19 +60,14 @@ def test_offers_go_on_counting_and_a_lost_answer_blocks_nothing() -> None:
     assert stage.resume(alice).only("offer").id == 2
 
 
-def test_what_was_asked_for_meanwhile_is_asked_after_the_resume() -> None:
+def test_a_single_connection_is_asked_again_for_what_may_have_been_lost() -> None:
     stage = Stage()
     alice = stage.join("alice", JoinParams(client=JS, single_connection=True))
     alice.double.activate()
     stage.rooms.flush()
     alice.disconnect()
-    room, peer = alice.double.room, alice.double
-    stage.rooms.emit(events.SectionsNeeded, room, peer, 1, 0)
-    stage.rooms.emit(events.SectionsNeeded, room, peer, 0, 2)
-    stage.rooms.flush()
-    needed = stage.resume(alice).only("media_sections_requirement")
-    assert (needed.num_audios, needed.num_videos) == (1, 2)
-    assert stage.resume(alice).all("media_sections_requirement") == []
+    stage.resume(alice)
+    assert alice.double.calls[-1] == ("ask_again",)
 
 
 def test_a_publisher_hears_again_which_layers_are_wanted() -> None:
@@ -154,3 +150,58 @@ def test_simulated_drops_at_the_next_resume() -> None:
     assert last.kinds()[0] == "reconnect"
     assert last.closed == CloseCode.RESTART
     assert stage.resume(alice).kinds()[0] == "reconnect"
+
+
+def test_a_departure_that_the_old_socket_may_have_swallowed_is_told_again_and_an_old_one_is_not() -> (
+    None
+):
+    stage = Stage()
+    alice, bob, carol, dora = (stage.active(name) for name in ("alice", "bob", "carol", "dora"))
+    bob.send(leave=rtc.LeaveRequest())
+    stage.clock.advance(UNSURE + 1)
+    alice.send(ping=1)
+    carol.send(leave=rtc.LeaveRequest())
+    dora.send(leave=rtc.LeaveRequest())
+    stage.active("dora")
+    updates = stage.resume(alice).all("update")
+    told = [
+        (p.identity, p.state == DISCONNECTED) for update in updates for p in update.participants
+    ]
+    assert told == [("carol", True), ("alice", False), ("dora", False)]
+
+
+def test_an_announced_track_is_confirmed_again_until_it_is_negotiated() -> None:
+    stage = Stage()
+    alice = stage.active("alice")
+    alice.send(add_track=rtc.AddTrackRequest(cid="c", type=models.TrackType.VIDEO))
+    sid = TrackSid(alice.only("track_published").track.sid)
+    again = stage.resume(alice).only("track_published")
+    assert (again.cid, again.track.sid) == ("c", sid)
+    alice.double.publish(sid)
+    stage.rooms.flush()
+    assert stage.resume(alice).all("track_published") == []
+
+
+def test_a_track_that_the_server_ended_is_no_reason_to_join_anew() -> None:
+    stage = Stage()
+    alice = stage.active("alice")
+    alice.send(add_track=rtc.AddTrackRequest(cid="c", type=models.TrackType.VIDEO))
+    sid = TrackSid(alice.only("track_published").track.sid)
+    alice.double.publish(sid)
+    alice.double.unpublish(sid)
+    stage.rooms.flush()
+    alice.disconnect()
+    back = stage.resume(alice)
+    back.frames()
+    known = rtc.TrackPublishedResponse(cid="c", track=models.TrackInfo(sid=sid))
+    back.send(sync_state=rtc.SyncState(publish_tracks=[known]))
+    assert back.only("track_unpublished").track_sid == sid
+    assert back.session.state == "joined"
+
+
+def test_states_kept_for_a_resume_are_bounded() -> None:
+    latest: Latest[int, int] = Latest()
+    for number in range(3 * Latest.bound):
+        latest.note(number, number)
+    assert len(latest) == Latest.bound
+    assert next(iter(latest)) == 2 * Latest.bound
