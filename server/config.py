@@ -161,7 +161,7 @@ class MetricsSection(Section):
     )
     socket: str = Field(
         "",
-        description="Unix socket of the sidecar for them; empty: `metrics.sock` in the audit log's folder.",
+        description="Unix socket of the sidecar for them; empty: `metrics.sock` beside `audit.socket`.",
     )
 
 
@@ -295,7 +295,7 @@ def snapshot_socket(file: ConfigFile) -> Path:
     """Where the sidecar takes the numbers of servers."""
     if file.metrics.socket:
         return Path(file.metrics.socket)
-    return file.audit.folder_in(file.data) / "metrics.sock"
+    return file.audit.socket_in(file.data).with_name("metrics.sock")
 
 
 def is_public(address: str) -> bool:
