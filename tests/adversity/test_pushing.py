@@ -21,11 +21,6 @@ pytestmark = pytest.mark.anyio
 BULK = [((f"reason_{number}",), 1) for number in range(5_000)]  # a frame larger than a socket holds
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class Source:
     """Stands where the observer is: what it says, and what it is told."""
 
