@@ -156,7 +156,16 @@ class Node:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stops: clients are told, then HTTP ends, then rooms, the data plane, and at last the audit log."""
+        """Stops everything, and the audit log last, whatever goes wrong before."""
+        try:
+            await self._go_down()
+        finally:
+            await self.evidence.stop("stopped" if error is None else "failed")
+        await asyncio.get_running_loop().run_in_executor(None, self._tracing.close)
+        log.info("stopped")
+
+    async def _go_down(self) -> None:
+        """Clients are told, then HTTP ends, then rooms, then the data plane."""
         self._engine.draining = True
         self._signalling.shut_down()
         self._engine.flush()
@@ -171,9 +180,6 @@ class Node:
         await self._pusher.stop()
         self._driver.stop()
         await asyncio.get_running_loop().run_in_executor(None, self._plane.close)
-        await self.evidence.stop("stopped" if error is None else "failed")
-        await asyncio.get_running_loop().run_in_executor(None, self._tracing.close)
-        log.info("stopped")
 
 
 async def run_node(config: Config, terminal: Terminal) -> int:
