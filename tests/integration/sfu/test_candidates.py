@@ -1,8 +1,11 @@
 """Which candidates a participant is told of, over UDP and over TCP."""
 
+import pytest
+
 from common.ids import Identity
 from sfu.limits import MAX_OVER_TCP
 from sfu.model import PeerSpec, RoomOptions
+from sfu.negotiation.parse import parse
 from sfu.peer import Peer
 from tests.support.world import ROOM, World
 
@@ -48,3 +51,16 @@ def test_the_list_of_those_who_want_tcp_is_bounded() -> None:
         room.prefer_tcp(Identity(f"p{number}"), True)
     assert len(room.over_tcp) == MAX_OVER_TCP
     assert Identity("p4") not in room.over_tcp
+
+
+@pytest.mark.parametrize("single", [True, False])
+def test_every_description_shows_candidates_over_tcp(single: bool) -> None:
+    world = World(tcp=True)
+    alice, bob = world.join("alice", single=single), world.join("bob", single=single)
+    alice.publish_camera()
+    texts = [alice.peer.handle_offer(alice.client.offer(*alice.sections)).sdp]
+    if not single:
+        texts.append(bob.peer.create_offer().sdp)
+    for text in texts:
+        first = parse(text).sections[0]
+        assert [line.split()[2] for line in first.candidates] == ["udp", "tcp"]

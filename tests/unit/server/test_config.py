@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from server.config import Config, ConfigError, development, find_line, load, parse
+from server.config import Config, ConfigError, MediaSection, development, find_line, load, parse
 
 SECRET = "0123456789abcdef0123456789abcdef"
 GOOD = f"""
@@ -130,6 +130,23 @@ def test_development_needs_no_file() -> None:
     assert config.development
     assert config.keys["devkey"].reveal() == "secret"
     assert config.file.media.addresses == ["127.0.0.1"]
+
+
+@pytest.mark.parametrize(
+    ("media", "port"),
+    [
+        (MediaSection(), 7881),
+        (MediaSection(port=0), 0),
+        (MediaSection(port=0, tcp_port=443), 443),
+        (MediaSection(tcp_port=0), 0),
+        (MediaSection(tcp=False), None),
+        (MediaSection(tcp=False, tcp_port=7881), None),
+    ],
+)
+def test_the_tcp_port_stands_beside_the_udp_ports_unless_they_are_any(
+    media: MediaSection, port: int | None
+) -> None:
+    assert media.listening_port == port
 
 
 def test_lines_are_found_by_table_and_key() -> None:

@@ -45,6 +45,20 @@ def test_a_udp_port_in_use_is_found_for_any_lane() -> None:
     assert f"UDP port {port}" in found["media_port"].message
 
 
+def test_a_tcp_port_for_media_in_use_is_found_for_any_lane_unless_there_is_to_be_none() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+
+        def found(*, tcp: bool) -> dict[str, Finding]:
+            media = MediaSection(
+                addresses=["127.0.0.1"], port=0, lanes=2, tcp=tcp, tcp_port=port - 1
+            )
+            return faults(list(machine.check_ports(config(media=media))))
+
+        assert f"TCP port {port}" in found(tcp=True)["media_tcp_port"].message
+        assert not found(tcp=False)
+
+
 def test_an_address_of_another_machine_is_found() -> None:
     found = faults(
         list(machine.check_ports(config(media=MediaSection(addresses=["192.0.2.1"], port=0))))

@@ -3,6 +3,7 @@
 The STUN messages are made and checked by an independent codec (aioice).
 """
 
+import errno
 import os
 import select
 import socket
@@ -25,13 +26,16 @@ Plane = _dataplane.DataPlane
 CERTIFICATE = new_certificate(wall=1_770_000_000.0)
 
 
-def start(lanes: int = 1, address: str = "127.0.0.1", port: int = 0) -> Plane:
+def start(
+    lanes: int = 1, address: str = "127.0.0.1", port: int = 0, tcp_port: int | None = None
+) -> Plane:
     return Plane(
         lanes=lanes,
         addresses=[address],
         port=port,
         certificate=CERTIFICATE.der,
         private_key=CERTIFICATE.private_key.reveal(),
+        tcp_port=tcp_port,
     )
 
 
@@ -219,3 +223,50 @@ def test_a_closed_plane_says_so_and_frees_its_ports() -> None:
     with pytest.raises(RuntimeError, match="closed"):
         plane.flush()
     start(port=port).close()
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_a_check_over_tcp_is_answered_in_a_frame_and_counted(address: str) -> None:
+    """Frames are a length of two bytes and a datagram (RFC 4571)."""
+    plane = start(lanes=2, address=address, tcp_port=0)
+    try:
+        ports = [lane[0] for lane in plane.tcp_addresses()]
+        assert {host for host, _ in ports} == {address}
+        ufrag, pwd = "ufragtcp", "p" * 24
+        plane.add_transport(1, lane=1, ufrag=ufrag, pwd=pwd)
+        plane.flush()
+        with socket.create_connection(ports[1], timeout=DEADLINE_MS / 1000) as connection:
+            check = bytes(binding_request(f"{ufrag}:peer", pwd))
+            connection.sendall(len(check).to_bytes(2) + check)
+            with connection.makefile("rb") as stream:
+                size = int.from_bytes(stream.read(2))
+                answer = stun.parse_message(stream.read(size))
+            assert answer.message_class == stun.Class.RESPONSE
+            assert answer.attributes["XOR-MAPPED-ADDRESS"] == connection.getsockname()[:2]
+            assert next_event(plane) == ("transport_validated", 1)
+            until_counted(plane, (1, 1, 0))
+        until_counted(plane, (0, 1, 0))
+    finally:
+        plane.close()
+
+
+def until_counted(plane: Plane, tcp: tuple[int, int, int]) -> None:
+    """Waits until the second lane published these numbers: open, accepted, waiting bytes."""
+    for _ in range(DEADLINE_MS // 50):
+        if plane.snapshot()["lanes"][1]["tcp"] == tcp:
+            return
+        select.select([], [], [], 0.05)
+    raise AssertionError(plane.snapshot()["lanes"][1]["tcp"])
+
+
+def test_without_a_port_nobody_connects_by_tcp(plane: Plane) -> None:
+    assert plane.tcp_addresses() == [[], []]
+
+
+def test_a_tcp_port_in_use_is_told_with_its_protocol() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        pytest.raises(OSError, match="TCP") as caught,
+    ):
+        start(tcp_port=taken.getsockname()[1])
+    assert caught.value.errno == errno.EADDRINUSE
