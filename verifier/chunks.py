@@ -36,6 +36,7 @@ class Chunk:
 
     index: int
     entries: int = 0
+    readable: int = 0  # files of which something could be read
     nodes: list[bytes] = field(default_factory=list)  # roots of the full tiles
     edge: Edge = field(default_factory=Edge)  # the partial tile at the end of the log
     findings: list[Finding] = field(default_factory=list)
@@ -61,6 +62,7 @@ def examine(folder: Folder, size: int, index: int) -> Chunk:
         made = _entries(folder, chunk, bundle, width)
         stored = _tile(folder, chunk, bundle, width)
         chunk.entries += width
+        chunk.readable += bool(made) + (stored is not None)
         if width < WIDTH:
             chunk.edge = compare(0, bundle, made, stored)
             continue

@@ -35,7 +35,9 @@ STAMPS: Final = "timestamps"
 SIGNED: Final = "signed"
 KEY: Final = "key.pub"
 PARALLEL: Final = 4 * ENTRIES_OF_CHUNK  # entries from which more processes are worth their start
-DIGESTED: Final = 10_000  # entries of the tail taken at a time
+MAX_LOST: Final = (
+    4  # chunks in a row without anything; whoever signs for 10^15 entries shall not keep us
+)
 
 Progress = Callable[[int, int], None]
 
@@ -69,23 +71,8 @@ def check_log(root: Path, options: Options, report: Report) -> Opened | None:
     if opened is None:
         report.completeness.examined = False
         return None
-    head, folder = opened.head, opened.folder
     story = Story(whole=True)
-    spine = Spine(folder, head.size)
-    edge, done = Edge(), 0
-    for chunk in _chunks(folder, head.size, options.jobs):
-        for hashed in chunk.nodes:
-            spine.add(hashed)
-        edge = chunk.edge
-        done += chunk.entries
-        _add(report, chunk)
-        story.add(chunk.digest)
-        options.progress(done, head.size)
-    whole = spine.root(edge, head.root)
-    report.integrity.add(spine.findings)
-    if whole != head.root:
-        text = f"the {head.size:,} entries are not those that were signed for: the root differs"
-        report.broken("root_differs", text)
+    _check_tree(opened, options, story, report)
     _check_partial(opened, report)
     for name, other in opened.others:
         _compare(opened, name, other, report)
@@ -94,6 +81,30 @@ def check_log(root: Path, options: Options, report: Report) -> Opened | None:
     _read_tail(opened, story, report)
     _tell(opened, story, report)
     return opened
+
+
+def _check_tree(opened: Opened, options: Options, story: Story, report: Report) -> None:
+    """Every entry and tile against the signed root."""
+    head, folder = opened.head, opened.folder
+    spine = Spine(folder, head.size)
+    edge, done, lost = Edge(), 0, 0
+    for chunk in _chunks(folder, head.size, options.jobs):
+        for hashed in chunk.nodes:
+            spine.add(hashed)
+        edge = chunk.edge
+        done += chunk.entries
+        _add(report, chunk, story)
+        options.progress(done, head.size)
+        lost = 0 if chunk.readable else lost + 1
+        if lost == MAX_LOST:
+            text = "nothing can be read for a long way: the rest was not looked for"
+            report.broken("entries_missing", text, entry=done)
+            return
+    whole = spine.root(edge, head.root)
+    report.integrity.add(spine.findings)
+    if whole != head.root:
+        text = f"the {head.size:,} entries are not those that were signed for: the root differs"
+        report.broken("root_differs", text)
 
 
 def open_log(root: Path, options: Options, report: Report) -> Opened | None:
@@ -251,9 +262,16 @@ def _leave_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _add(report: Report, chunk: Chunk) -> None:
-    report.integrity.add(chunk.findings)
-    report.integrity.count += chunk.dropped
+def _add(report: Report, chunk: Chunk, story: Story) -> None:
+    """Takes the findings of a chunk; where there is nothing at all, that is one."""
+    if chunk.readable:
+        report.integrity.add(chunk.findings)
+        report.integrity.count += chunk.dropped
+        story.add(chunk.digest)
+        return
+    text, first = f"none of {chunk.entries:,} entries can be read", chunk.index * ENTRIES_OF_CHUNK
+    report.broken("entries_missing", text, entry=first)
+    story.add(Digest(findings=[Finding("entries_unreadable", text, {"entry": first})]))
 
 
 def _check_partial(opened: Opened, report: Report) -> None:

@@ -30,6 +30,8 @@ from verifier.receipts import Receipt
 from verifier.report import Refused
 from verifier.sequences import Digest
 
+pytestmark = pytest.mark.timeout(240)  # thousands of cases, on a busy machine
+
 
 def theirs(entry: bytes) -> bool:
     try:

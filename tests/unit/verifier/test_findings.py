@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import struct
 from pathlib import Path
 
@@ -134,3 +135,22 @@ def test_segments_that_a_running_log_removes_meanwhile_are_no_damage(log: Path) 
     path.symlink_to("nothing")  # listed, and gone when it is opened
     segment(log, 595, encode_group(595, ITEMS[595:]))
     assert examine(log).code == OK
+
+
+@pytest.mark.parametrize("size", [10**9, 10**15])
+def test_a_log_that_signs_for_more_than_it_could_hold_keeps_nobody_waiting(
+    log: Path, size: int
+) -> None:
+    text = Checkpoint(SIGNER.verifier.name, size, bytes(32)).encode()
+    (log / "checkpoint").write_text(assemble(text, [SIGNER.sign(text)]))
+    report = examine(log)
+    found = [f.where["entry"] for f in report.integrity.findings if f.code == "entries_missing"]
+    assert found == [65_536 * n for n in (1, 2, 3, 4, 5)]
+    assert "entries_unreadable" in missing(report)
+
+
+def test_a_log_of_which_nothing_is_left_is_told_in_one_sentence(log: Path) -> None:
+    shutil.rmtree(log / "tile")
+    report = examine(log)
+    assert wrong(report)[0] == "entries_missing"
+    assert missing(report) == ["entries_unreadable"]

@@ -25,6 +25,8 @@ from tests.support.evidence import (
 from verifier.cli import main
 from verifier.report import BROKEN, INCOMPLETE, OK, USAGE
 
+pytestmark = pytest.mark.timeout(240)  # thousands of cases, on a busy machine
+
 KEY = ["--key", SIGNER.verifier.encode()]
 ITEMS = entries(filled(40))
 LEAVES = [leaf(each) for each in ITEMS]

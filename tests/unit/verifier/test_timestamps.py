@@ -20,6 +20,8 @@ from verifier.cli import main
 from verifier.report import BROKEN, OK, USAGE, Refused
 from verifier.timestamps import check_timestamp, read_roots
 
+pytestmark = pytest.mark.timeout(240)  # thousands of cases, on a busy machine
+
 ITEMS = entries(filled(40))
 NOTE = signed([leaf(each) for each in ITEMS]).encode()
 KEY = ["--key", SIGNER.verifier.encode()]
