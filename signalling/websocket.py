@@ -156,8 +156,12 @@ class SignalSockets:
             frame: bytes | str | None = message.get("bytes")
             if frame is None:
                 frame = message["text"]
-            session.handle_frame(frame, self._hub.clock.now())
+            started = self._hub.clock.now()
+            session.handle_frame(frame, started)
             self._hub.rooms.flush()
+            # Frames that wait already would be read without a pause: whoever keeps us busy waits as long again,
+            # so that others have at least half of the time.
+            await asyncio.sleep(self._hub.clock.now() - started)
 
     async def _write(self, websocket: WebSocket, session: Session, wake: asyncio.Event) -> None:
         while True:

@@ -176,6 +176,9 @@ impl Leg {
             return Err(DropReason::TooBig);
         }
         self.times.join(moment.now, self.kind, meta, joint)?;
+        if meta.line.is_none() && self.selector.current().is_some() {
+            self.selector.started_untied(meta.stream);
+        }
         let verdict = self.gate.begin(packet, self.selector.cap());
         let given = self.sequence.switch(moment.now, source(meta), meta.n, !self.open);
         self.selector.started(moment.now, meta.stream);

@@ -18,8 +18,9 @@ const GRACE: Duration = Duration::from_secs(1);
 /// Least time between two switches that only lead towards the target.
 const STEP: Duration = Duration::from_millis(200);
 
-/// A switch waits so long for what ties the time stamps of two streams; some publishers never send it.
-const REPORT_PATIENCE: Duration = Duration::from_secs(5);
+/// A switch waits so long for what ties the time stamps of two streams: browsers report every second, and some
+/// encoders report on one of their streams only. Those are waited for once.
+const REPORT_PATIENCE: Duration = Duration::from_secs(2);
 
 /// First repetition of a key-frame wish, unless the round trip is longer; then [`SLOW`], at last [`IDLE`].
 const FIRST: Duration = Duration::from_millis(250);
@@ -87,6 +88,8 @@ pub struct Selector {
     state: State,
     /// Streams that arrive, bit per index.
     active: u8,
+    /// Streams that were waited for in vain: nothing ties their time stamps to the others.
+    untied: u8,
     last_switch: Time,
     wish: Option<Wish>,
 }
@@ -94,7 +97,15 @@ pub struct Selector {
 impl Selector {
     /// Paused until a target is set.
     pub fn new(kind: MediaKind, active: u8) -> Self {
-        Self { kind, target: None, state: State::Paused, active, last_switch: Time(0), wish: None }
+        Self {
+            kind,
+            target: None,
+            state: State::Paused,
+            active,
+            untied: 0,
+            last_switch: Time(0),
+            wish: None,
+        }
     }
 
     /// The stream on the wire.
@@ -218,7 +229,8 @@ impl Selector {
                 if !self.leads_on(now, stream, to, meta.stream) {
                     return Ok(Route::Continue);
                 }
-                let patient = now.since(since) < REPORT_PATIENCE;
+                let patient =
+                    now.since(since) < REPORT_PATIENCE && self.untied & bit(meta.stream) == 0;
                 self.begin(meta, Joint::Layer { patient })
             }
         }
@@ -230,6 +242,11 @@ impl Selector {
         self.wish = None;
         self.state = State::Forwarding { stream };
         self.evaluate(now);
+    }
+
+    /// `stream` takes the place of another although nothing ties their time stamps.
+    pub fn started_untied(&mut self, stream: u8) {
+        self.untied |= bit(stream);
     }
 
     /// A key frame went out: nothing more to wish for, unless another stream is wanted.

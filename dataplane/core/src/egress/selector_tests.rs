@@ -90,6 +90,22 @@ fn the_old_stream_stays_until_the_new_one_starts() {
 }
 
 #[test]
+fn a_stream_that_is_never_tied_is_waited_for_once() {
+    let mut selector = forwarding(0);
+    selector.set_target(at(10), aim(2));
+    let begun = |patient| Ok(Route::Begin(Joint::Layer { patient }));
+    assert_eq!(selector.route(at(2_009), &key(2, 1), on(0)), begun(true));
+    assert_eq!(selector.route(at(2_010), &key(2, 1), on(0)), begun(false));
+    selector.started_untied(2);
+    selector.started(at(2_010), 2);
+    selector.set_target(at(3_000), aim(0));
+    assert_eq!(selector.route(at(3_000), &key(0, 9), on(2)), begun(true), "the other one is tied");
+    selector.started(at(3_000), 0);
+    selector.set_target(at(4_000), aim(2));
+    assert_eq!(selector.route(at(4_000), &key(2, 9), on(0)), begun(false));
+}
+
+#[test]
 fn a_stream_between_old_and_wanted_is_a_step_but_not_too_soon_after_the_last() {
     let mut selector = forwarding(0);
     selector.set_target(at(100), aim(2));
