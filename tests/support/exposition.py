@@ -17,7 +17,7 @@ from common.contract import METRICS, NODE
 from common.metrics import Kind, Origin
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
-PATIENCE = 5.0  # seconds for a page
+PATIENCE = 25.0  # seconds for a page: a sidecar that just starts holds its readers
 
 
 @dataclass(frozen=True)
