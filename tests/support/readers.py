@@ -56,6 +56,7 @@ class Desk:
     rooms: RoomsDouble
     refusals: Counter[str]
     trail: TrailDouble  # of signalling
+    paths: set[str]  # that are served
     clock: SystemClock = field(default_factory=SystemClock)
 
     def token(self, identity: str = "ada", *roles: str, video: Any = None, **claims: Any) -> str:
@@ -135,10 +136,6 @@ async def reading_desk(
             SignallingDeps(rooms=rooms, trail=trail, keys=KEYS, clock=clock, entropy=bytes)
         )
 
-        def room_sid(name: str) -> str:
-            room = rooms.rooms.get(name)  # type: ignore[call-overload]  # a name is a name
-            return str(room.sid) if room else ""
-
         reading = Reading(
             log=log,
             recorder=auditor,
@@ -148,18 +145,27 @@ async def reading_desk(
             proxies=Proxies(()),
             refusals=signalling.hub.refusals,
             token_refused=signalling.hub.ledger.token_refused,
-            room_sid=room_sid,
+            room_sid=lambda name: str(rooms.rooms[name].sid) if name in rooms.rooms else "",
             rate=rate,
         )
         door = Door(reading)
         routes = [*AuditApi(reading, door).routes(), *Receipts(reading, door).routes()]
         add(signalling.api, routes)
+        paths = {getattr(route, "path", "") for route in signalling.api.router.routes}
         transport = httpx.ASGITransport(app=signalling.asgi)
         http = await stack.enter_async_context(
             httpx.AsyncClient(transport=transport, base_url=BASE)
         )
         yield Desk(
-            http, auditor, log, vault, folder / "vault", rooms, signalling.hub.refusals, trail
+            http,
+            auditor,
+            log,
+            vault,
+            folder / "vault",
+            rooms,
+            signalling.hub.refusals,
+            trail,
+            paths,
         )
 
 

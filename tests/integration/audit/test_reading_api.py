@@ -428,6 +428,8 @@ async def test_following_ends_with_the_token(desk: Desk) -> None:
 async def test_the_document_describes_every_route_and_no_other(desk: Desk) -> None:
     described = document()["paths"]
     assert (await desk.get("/v1/openapi.json", "")).json() == document()
+    served = {path for path in desk.paths if path.startswith("/v1/")}
+    assert served == {*described, "/v1/openapi.json"}
     for path, operations in described.items():
         for method in ("get", "post", "put", "delete"):
             response = await desk.http.request(method, path.replace("{index}", "0"))
