@@ -1,0 +1,238 @@
+"""A real Prometheus scrapes a running call: every dashboard has something to show, every rule can be evaluated."""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+import subprocess
+import urllib.parse
+import urllib.request
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from common.clock import SystemClock
+from common.contract import METRICS
+from common.metrics import Kind
+from common.redact import Redacted
+from crypto.certificates import new_certificate
+from crypto.notes import COSIGNATURE, Signer
+from crypto.sealing import key_file
+from crypto.tokens import SigningKeys
+from scripts.dashboards.boards import BOARDS
+from server.access import AccessSpec, make_token
+from server.probe.session import join
+from server.probe.sources import DemoAudio, DemoVideo
+from tests.interop.conftest import ROOT, Server, serve, stop_server, until
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
+
+DEPLOYED = ROOT / "deploy/prometheus"
+SCRAPES = 5  # rates need two, and the lane's counters a second to arrive
+
+
+@dataclass(frozen=True)
+class Prometheus:
+    """A running server of that name."""
+
+    url: str
+
+    def get(self, path: str, **query: str) -> Any:
+        with urllib.request.urlopen(
+            f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(query)}"
+        ) as answer:
+            document = json.load(answer)
+        assert document["status"] == "success"
+        return document["data"]
+
+    def ask(self, expression: str) -> list[Any]:
+        found: list[Any] = self.get("query", query=expression)["result"]
+        return found
+
+
+def test_rules_and_configuration_pass_promtool() -> None:
+    for command in (("check", "config", "prometheus.yml"), ("test", "rules", "rules.test.yml")):
+        done = subprocess.run(
+            ["promtool", *command], cwd=DEPLOYED, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+SECRET = "0123456789abcdef" * 4
+CONFIG = """
+data = "{data}"
+[http]
+port = 0
+[media]
+addresses = ["127.0.0.1"]
+port = 0
+[audit]
+sidecar = "child"
+origin = "conclave.test/audit"
+port = {port}
+witness = "witness.test"
+witnesses = {{ "http://127.0.0.1:{port}" = "{witness}" }}
+witnessed = {{ "conclave.test/audit" = ["{log}"] }}
+timestamps = "http://127.0.0.1:{nobody}"
+timestamp_certificates = "{roots}"
+[keys.devkey]
+secret = "{secret}"
+"""
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def witnessed_by_itself(data: Path) -> str:
+    """A log that is its own witness and asks an authority that is away: no trust is gained, all is used."""
+    roots = data / "roots.pem"
+    roots.write_text(ssl.DER_cert_to_PEM_cert(new_certificate(wall=SystemClock().wall()).der))
+    audit = data / "audit"
+    audit.mkdir()
+    log = Signer("conclave.test/audit", key_file(audit / "signing.key").reveal())
+    witness = Signer("witness.test", key_file(audit / "witness.key").reveal(), COSIGNATURE)
+    return CONFIG.format(
+        data=data,
+        port=free_port(),
+        nobody=free_port(),
+        roots=roots,
+        witness=witness.verifier.encode(),
+        log=log.verifier.encode(),
+        secret=SECRET,
+    )
+
+
+def token(identity: str = "", room: str = "", **more: Any) -> str:
+    spec = AccessSpec(identity=identity, room=room, **more)
+    return make_token(SigningKeys({"devkey": Redacted(SECRET)}), spec, SystemClock())
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Prometheus]]:
+    """A server, and a Prometheus with the deployed configuration that scrapes its sidecar each second."""
+    data = tmp_path_factory.mktemp("server")
+    running = serve(data, witnessed_by_itself(data))
+    folder = tmp_path_factory.mktemp("prometheus")
+    target = urllib.parse.urlsplit(running.audit).netloc
+    settings = (DEPLOYED / "prometheus.yml").read_text()
+    assert "127.0.0.1:7890" in settings
+    settings = settings.replace("127.0.0.1:7890", target).replace("15s", "1s")
+    (folder / "prometheus.yml").write_text(settings)
+    (folder / "rules.yml").write_text((DEPLOYED / "rules.yml").read_text())
+    port = free_port()
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(
+            [
+                "prometheus",
+                f"--config.file={folder / 'prometheus.yml'}",
+                f"--storage.tsdb.path={folder / 'data'}",
+                f"--web.listen-address=127.0.0.1:{port}",
+            ],
+            stdout=log,
+            stderr=log,
+        )
+    yield running, Prometheus(f"http://127.0.0.1:{port}")
+    process.terminate()
+    process.wait(30)
+    stop_server(running)
+
+
+async def misbehave(server: Server) -> None:
+    """What happens everywhere: a token that opens nothing, a question to the log, a stray connection."""
+    auditor = {"authorization": f"Bearer {token('auditor', join=False, roles=('auditor',))}"}
+    async with httpx.AsyncClient(base_url=server.url) as client:
+        assert (await client.get("/rtc/validate?access_token=none")).status_code == 401
+
+        async def read() -> bool:
+            answer = await client.get("/v1/audit/entries?purpose=review", headers=auditor)
+            return answer.status_code == 200 and bool(answer.json()["entries"])
+
+        await until(read, "the log is read")
+    with socket.socket(socket.AF_UNIX) as stray:
+        stray.connect(str(server.data / "audit/intake.sock"))
+        stray.sendall(bytes(64))
+        stray.settimeout(20)
+        stray.recv(1024)
+
+
+@pytest.fixture(scope="module")
+async def under_load(watched: tuple[Server, Prometheus]) -> AsyncIterator[Prometheus]:
+    """While a call goes on that has been scraped a few times."""
+    server, prometheus = watched
+    heard: list[str] = []
+    async with AsyncExitStack() as stack:
+        for name in ("ear", "other-ear"):
+            await stack.enter_async_context(
+                join(
+                    server.url,
+                    token(name, "meeting"),
+                    on_track=lambda _, track: heard.append(track.kind),
+                )
+            )
+        mouth = join(server.url, token("mouth", "meeting"), subscribe=False)
+        speaker = await stack.enter_async_context(mouth)
+        await speaker.publish(DemoAudio(), name="sound", source="microphone")
+        await speaker.publish(DemoVideo(320, 180), name="picture", source="camera")
+
+        await misbehave(server)
+
+        async def scraped() -> bool:
+            try:
+                count = prometheus.ask("sum(count_over_time(conclave_forwarded_packets_total[1m]))")
+                flow = prometheus.ask("sum(rate(conclave_forwarded_packets_total[10s])) > 0")
+            except OSError:
+                return False
+            return bool(flow) and float(count[0]["value"][1]) >= SCRAPES and len(heard) >= 4
+
+        await until(scraped, "the call shows in Prometheus")
+        yield prometheus
+
+
+@pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.name)
+async def test_every_panel_has_something_to_show(under_load: Prometheus, board: Any) -> None:
+    empty = []
+    document = json.loads((ROOT / f"deploy/grafana/{board.name}.json").read_text())
+    queries = [
+        (panel["title"], target["expr"])
+        for panel in document["panels"]
+        for target in panel.get("targets", ())
+    ]
+    assert len(queries) >= 9
+    for title, expression in queries:
+        plain = expression.replace("$__rate_interval", "10s").replace("$node", ".+")
+        assert "$" not in plain
+        if not under_load.ask(plain):
+            empty.append((title, plain))
+    assert not empty
+
+
+async def test_every_rule_is_evaluated_and_a_healthy_call_pages_nobody(
+    under_load: Prometheus,
+) -> None:
+    async def evaluated() -> bool:
+        groups = under_load.get("rules")["groups"]
+        return all(rule["lastEvaluation"][:4] != "0001" for g in groups for rule in g["rules"])
+
+    await until(evaluated, "all rules were evaluated")
+    rules = [rule for group in under_load.get("rules")["groups"] for rule in group["rules"]]
+    assert [rule["name"] for rule in rules if rule["health"] != "ok"] == []
+    assert [rule["name"] for rule in rules if rule["state"] == "firing"] == []
+
+
+async def test_every_metric_of_the_contract_is_seen_with_a_value(under_load: Prometheus) -> None:
+    names = set(under_load.get("label/__name__/values"))
+    missing = [
+        metric.name
+        for metric in METRICS.values()
+        if metric.name + ("_count" if metric.kind is Kind.HISTOGRAM else "") not in names
+    ]
+    assert not missing, missing
