@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from common.errors import LocalError
 from compliance import spool as spool_module
-from compliance.spool import Spool
+from compliance.spool import SET_ASIDE, Spool
 from tests.support.disk import Disk, PowerCut
 
 
@@ -107,3 +107,36 @@ def test_a_power_cut_anywhere_loses_nothing_that_was_taken(operation: int, rando
     survived = Spool(disk.crash(lambda: random.random() < 0.5)).load(0, 100)  # type: ignore[attr-defined]
     assert survived == entries(0, len(survived))
     assert taken <= len(survived) <= offered
+
+
+def test_what_the_log_refuses_is_set_aside_durably_and_the_rest_is_next() -> None:
+    disk = Disk()
+    spool = Spool(disk)
+    spool.append(entries(0, 3))
+    assert spool.set_aside()
+    assert spool.load(0, 10) == entries(1, 3)
+    assert spool.set_aside()
+    kept = disk.crash(lambda: False)
+    assert kept.read(SET_ASIDE).count(b"entry") == 2
+    assert b"entry 0" in kept.read(SET_ASIDE)
+    assert kept.read(SET_ASIDE).endswith(b"entry 1")
+
+
+def test_what_is_set_aside_is_no_segment_of_a_new_start() -> None:
+    disk = Disk()
+    first = Spool(disk)
+    first.append(entries(0, 2))
+    first.set_aside()
+    first.discard(1)
+    first.close()
+    assert len(Spool(disk)) == 0
+
+
+def test_what_is_set_aside_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool_module, "MAX_SET_ASIDE", 20)
+    disk = Disk()
+    spool = Spool(disk)
+    spool.append(entries(0, 3))
+    assert [spool.set_aside() for _ in range(3)] == [True, False, False]
+    assert len(spool) == 0
+    assert disk.read(SET_ASIDE).endswith(b"entry 0")

@@ -462,3 +462,36 @@ def test_what_is_not_in_the_log_at_the_end_goes_to_the_spool_in_either_mode() ->
     assert isinstance(store, Store)
     made.handle_stored(now=0.2)
     assert (made.undelivered, made.backlog) == (0, 1)
+
+
+def test_the_lag_is_the_age_of_the_oldest_event_that_is_not_in_the_log() -> None:
+    made = trail(FailMode.SPOOL)
+    assert made.lag(5.0) == 0.0
+    made.note(EVENT, now=5.0, wall=WALL)
+    assert made.lag(5.2) == pytest.approx(0.2)
+    made.handle_timeout(now=5.25, wall=WALL)
+    made.handle_stored(now=5.3)
+    assert made.spooled == 1
+    assert made.lag(15.0) == pytest.approx(10.0)
+    made.handle_connected(now=15.0)
+    made.drain()
+    made.handle_loaded([b"entry"], made.generation, now=15.0)
+    made.handle_acked([0], now=15.1)
+    assert (made.spooled, made.lag(16.0)) == (0, 0.0)
+
+
+def test_the_spool_of_an_earlier_run_ages_from_when_this_one_looks() -> None:
+    made = trail(FailMode.SPOOL, spooled=3)
+    assert made.lag(100.0) == 0.0
+    assert made.lag(107.0) == 7.0
+
+
+def test_acts_behind_many_notes_are_refused_in_time() -> None:
+    made = trail()
+    for _ in range(100):
+        made.note(EVENT, now=0.0, wall=WALL)
+    ticket = made.submit(EVENT, now=1.0, wall=WALL)
+    assert made.next_deadline() == 3.0
+    made.handle_timeout(now=3.0, wall=WALL)
+    assert made.drain() == [Settled(ticket, None, "audit_unavailable")]
+    assert (made.backlog, made.next_deadline()) == (100, math.inf)
