@@ -27,8 +27,11 @@ class OfflineLog:
     """The log in a folder that nobody works in."""
 
     def __init__(self, data: Path) -> None:
-        """Raises LocalError: log_missing, store_in_use."""
-        folder = data / "audit" / "log"
+        """`data` is the data folder, or the one that `audit.folder` names.
+
+        Raises LocalError: log_missing, store_in_use.
+        """
+        folder = data / "log" if (data / "log").is_dir() else data / "audit" / "log"
         try:
             self._lock = os.open(folder / "lock", os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:

@@ -49,7 +49,7 @@ class Place:
     purpose
         Why it is read, as an identifier such as access_request; goes on record.
     data
-        Folder of a stopped server, in place of `url`.
+        Data folder of a stopped server, or its audit.folder, in place of `url`.
     url
         Address of a running server.
     token

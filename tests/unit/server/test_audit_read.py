@@ -52,6 +52,8 @@ def test_tail_shows_the_last_entries_that_fit(
     assert len(found) == 10
     assert {each["entry"]["kind"] for each in found} == {"room_created"}
     assert all(PEOPLE[1] in str(each) or PEOPLE[2] in str(each) for each in found)
+    assert call("tail", "--data", str(data / "audit"), "--lines", "1") == Exit.OK
+    assert len(capsys.readouterr().out.splitlines()) == 1
     assert call("tail", "--data", str(data), "--lines", "0") == Exit.OK
     assert capsys.readouterr().out == ""
 
