@@ -66,10 +66,10 @@ fn without_sender_reports_a_switch_waits_and_is_made_by_the_clock_at_last() {
     world.clients[video.client].sends_reports = false;
     world.run(1_000);
     world.aim(leg, Some((2, 2)));
-    world.run(3_000);
+    world.run(1_500);
     assert_eq!(world.receiver(leg).observer.streams(), [0]);
     assert!(world.drops(DropReason::SwitchNoSenderReport) > 0);
-    world.run(6_000);
+    world.run(3_000);
     assert_eq!(world.receiver(leg).observer.streams(), [0, 2]);
     assert_eq!(world.receiver(leg).observer.missing(), []);
 }
