@@ -145,7 +145,7 @@ impl DataPlane {
         Ok(self.with(py, |plane| plane.add_transport(transport, lane, local))??)
     }
 
-    #[pyo3(signature = (transport, *, ufrag, fingerprints, dtls_client, sctp, pwd=String::new()))]
+    #[pyo3(signature = (transport, *, ufrag, fingerprints, dtls_client, sctp, pwd=""))]
     fn set_remote(
         &self,
         py: Python<'_>,
@@ -154,9 +154,9 @@ impl DataPlane {
         fingerprints: Vec<(String, Vec<u8>)>,
         dtls_client: bool,
         sctp: Option<(u16, u32)>,
-        pwd: String,
+        pwd: &str,
     ) -> Result<(), BindingError> {
-        let remote = arguments::remote((ufrag, pwd), fingerprints, dtls_client, sctp)?;
+        let remote = arguments::remote((ufrag, pwd.to_owned()), fingerprints, dtls_client, sctp)?;
         self.command(py, Command::SetRemote { transport: TransportId(transport), remote })
     }
 
