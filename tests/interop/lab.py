@@ -12,8 +12,8 @@ import os
 import signal
 import stat
 import subprocess
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from playwright.async_api import Browser, Route, async_playwright
@@ -22,6 +22,7 @@ from tests.interop.conftest import CHROMIUM_FLAGS, ROOT, Client
 
 OUTSIDE = "10.214.0.1"  # the server's end of the cable
 ADDRESSES = ("10.214.0.2", "10.214.0.3")  # the browser's, one at a time
+SECOND = ("10.215.0.1", "10.215.0.2")  # the two ends of a second network
 KEY = "labkey"
 CONFIG = f"""
 data = "{{data}}"
@@ -53,12 +54,13 @@ class Lab:
     def __init__(self) -> None:
         self.name = f"lab-{os.getpid()}"
         self._outer = f"lab{os.getpid()}"
+        self._second = f"lab{os.getpid()}b"
         self._address = ADDRESSES[0]
         self._ports = itertools.count(20_000, 1_000)
 
     def make(self) -> None:
         """Lays the cable."""
-        for command in (
+        self._ip(
             f"netns add {self.name}",
             f"link add {self._outer} type veth peer name cable netns {self.name}",
             f"address add {OUTSIDE}/24 dev {self._outer}",
@@ -67,8 +69,7 @@ class Lab:
             f"-n {self.name} address add {self._address}/24 dev cable",
             f"-n {self.name} link set cable up",
             f"-n {self.name} route add default via {OUTSIDE}",
-        ):
-            _run("ip", *command.split())
+        )
 
     def remove(self) -> None:
         """Kills what is left inside, then lets go of the namespace and with it of the cable."""
@@ -78,18 +79,53 @@ class Lab:
         for pid in listed.stdout.split():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(pid), signal.SIGKILL)
-        for thing in (["link", "delete", self._outer], ["netns", "delete", self.name]):
+        links = [["link", "delete", link] for link in (self._outer, self._second)]
+        for thing in (*links, ["netns", "delete", self.name]):
             subprocess.run(["ip", *thing], capture_output=True, check=False)
 
     def move(self) -> None:
         """The browser's machine gets another address and loses the one it had, as between two networks."""
         before, self._address = self._address, ADDRESSES[self._address == ADDRESSES[0]]
-        for command in (
+        self._ip(
             f"-n {self.name} address delete {before}/24 dev cable",
             f"-n {self.name} address add {self._address}/24 dev cable",
             f"-n {self.name} route replace default via {OUTSIDE}",
-        ):
-            _run("ip", *command.split())
+        )
+
+    @contextmanager
+    def second_network(self) -> Iterator[str]:
+        """Another network beside the first, as mobile beside Wi-Fi; gives the browser's address in it.
+
+        Chromium prefers networks of one kind by name: that of "air" makes it the better one.
+        """
+        outside, inside = SECOND
+        self._ip(
+            f"link add {self._second} type veth peer name air netns {self.name}",
+            f"address add {outside}/24 dev {self._second}",
+            f"link set {self._second} up",
+            f"-n {self.name} address add {inside}/24 dev air",
+            f"-n {self.name} link set air up",
+            f"-n {self.name} route add default via {outside} dev air metric 200",
+            f"-n {self.name} route add default via {outside} dev air table 7",
+            f"-n {self.name} rule add from {inside} lookup 7",
+        )
+        try:
+            yield inside
+        finally:
+            self._ip(
+                f"-n {self.name} rule delete lookup 7",
+                f"link delete {self._second}",
+                f"-n {self.name} link set cable up",
+                f"-n {self.name} address replace {self._address}/24 dev cable",
+                f"-n {self.name} route replace default via {OUTSIDE}",
+            )
+
+    def lose_first_network(self) -> None:
+        """Takes the address and the carrier of the first network; `second_network` gives them back."""
+        self._ip(
+            f"-n {self.name} address delete {self._address}/24 dev cable",
+            f"-n {self.name} link set cable down",
+        )
 
     def translate(self) -> None:
         """Puts a NAT in front of the browser's UDP; called again, it forgets its bindings and gives new ports."""
@@ -109,6 +145,11 @@ class Lab:
         """Undoes `silence` and `translate`."""
         self.inside("iptables", "-F")
         self.inside("iptables", "-t", "nat", "-F")
+
+    @staticmethod
+    def _ip(*commands: str) -> None:
+        for command in commands:
+            _run("ip", *command.split())
 
     def inside(self, *command: str) -> None:
         """Runs a command in the namespace."""

@@ -145,3 +145,19 @@ async def test_a_client_that_is_only_heard_over_its_websocket_joins_anew(
     assert await alice.evaluate("state.room.localParticipant.sid") != sid
     his.since = float(await bob.evaluate("performance.now()"))
     await his.frames(10)
+
+
+async def test_a_client_that_restarts_ice_while_both_networks_serve_changes_over_without_a_gap(
+    lab: Lab, meet: Meet
+) -> None:
+    """Make before break, to a network that the browser prefers; the app says when."""
+    alice, bob = await meet("handover", True)
+    hers, his = await Observed.begin(alice), await Observed.begin(bob)
+    with lab.second_network() as address:
+        await until(lambda: alice.call("gathers", address), "the browser knows its second network")
+        await alice.evaluate("state.room.simulateScenario('signal-reconnect')")
+        await until(lambda: alice.call("servedOver", address), "media use the second network")
+        lab.lose_first_network()
+        await asyncio.gather(hers.further(90), his.further(90))
+        gaps = await hers.gap(), await his.gap()
+    assert max(gaps) < FOLLOWED, gaps

@@ -49,6 +49,11 @@ class Observed:
 
         await until(enough, f"{count} frames")
 
+    async def further(self, count: int) -> None:
+        """Waits for that many frames from now on; what is observed still begins where it began."""
+        seen = int(await self.client.call("framesSince", self.since))
+        await self.frames(seen + count)
+
     async def gap(self) -> float:
         """The longest interval without a frame, ms, up to now."""
         return float(await self.client.call("longestGap", self.since))

@@ -62,3 +62,25 @@ async function checksAreRare() {
   await new Promise((resolve) => setTimeout(resolve, 1_500));
   return before === await count();
 }
+
+// Whether the browser knows by now that its machine has this address: a fresh connection gathers it.
+async function gathers(address) {
+  const probe = new RTCPeerConnection();
+  probe.createDataChannel('probe');
+  const found = new Promise((resolve) => {
+    probe.onicecandidate = ({ candidate }) => {
+      if (!candidate || candidate.address === address) resolve(Boolean(candidate));
+    };
+  });
+  await probe.setLocalDescription();
+  const result = await found;
+  probe.close();
+  return result;
+}
+
+// Whether media come and go over a nominated pair with this local address.
+async function servedOver(address) {
+  const all = await reports(state.room.engine.pcManager.publisher._pc);
+  return all.some((r) => r.type === 'candidate-pair' && r.nominated && r.state === 'succeeded'
+    && r.bytesSent > 0 && r.bytesReceived > 0 && all.find((c) => c.id === r.localCandidateId)?.address === address);
+}
