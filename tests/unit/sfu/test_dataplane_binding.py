@@ -252,11 +252,14 @@ def test_a_check_over_tcp_is_answered_in_a_frame_and_counted(address: str) -> No
 
 def until_counted(plane: Plane, tcp: tuple[int, int, int]) -> None:
     """Waits until the second lane published these numbers: open, accepted, waiting bytes."""
+    seen: tuple[int, ...] = ()
     for _ in range(DEADLINE_MS // 50):
-        if plane.snapshot()["lanes"][1]["tcp"] == tcp:
+        numbers = plane.counters()["lanes"][1]["numbers"]
+        seen = tuple(numbers[name] for name in ("tcp_open", "tcp_accepted", "tcp_waiting"))
+        if seen == tcp:
             return
         select.select([], [], [], 0.05)
-    raise AssertionError(plane.snapshot()["lanes"][1]["tcp"])
+    raise AssertionError(seen)
 
 
 def test_without_a_port_nobody_connects_by_tcp(plane: Plane) -> None:
