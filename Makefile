@@ -90,7 +90,8 @@ $(CACHE)/python-sdk-2024: tests/interop/sdks/python-2024.txt
 	@touch $@
 
 test-interop: build $(CACHE)/venv-dev $(CACHE)/test-tools sdks
-	$(BIN)/pytest tests/interop
+	@# Real browsers beside whatever else the machine does: who fails is tried once more, and named at the end.
+	$(BIN)/pytest tests/interop --reruns 1 -rR
 
 KILLS ?= 200
 .PHONY: soak
