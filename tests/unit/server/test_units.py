@@ -77,3 +77,11 @@ def test_the_sample_puts_things_where_the_units_allow_it(sample: Config) -> None
 
 def test_a_server_has_the_time_to_drain(sample: Config) -> None:
     assert int(unit("conclave")["TimeoutStopSec"][0]) > sample.file.shutdown.drain
+
+
+def test_the_port_is_held_while_the_server_starts_again(sample: Config) -> None:
+    held = (DEPLOY / "systemd/conclave.socket").read_text()
+    assert f"ListenStream={sample.file.http.bind}:{sample.file.http.port}\n" in held
+    server = unit("conclave")
+    assert server["Requires"] == ["conclave.socket"]
+    assert server["RestartSec"] == ["0"]
