@@ -66,9 +66,12 @@ async def test_a_browser_that_hides_its_addresses_behind_mdns_names_gets_media(
         async with browser_in(client, url, without=OPEN) as browser:
             with publisher(client, url, ROOM):
                 await sees_and_hears(browser, "with mDNS candidates")
-            candidates = SessionDescription.parse(await browser.evaluate(CANDIDATES)).media[0]
-            addresses = [candidate.ip for candidate in candidates.ice_candidates]
-            assert addresses
+
+            async def gathered() -> list[str]:
+                section = SessionDescription.parse(await browser.evaluate(CANDIDATES)).media[0]
+                return [candidate.ip for candidate in section.ice_candidates]
+
+            addresses = await until(gathered, "the browser has candidates", PATIENCE)
             assert all(address.endswith(".local") for address in addresses), addresses
 
 

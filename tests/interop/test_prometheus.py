@@ -199,20 +199,20 @@ async def under_load(watched: tuple[Server, Prometheus]) -> AsyncIterator[Promet
 
 @pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.name)
 async def test_every_panel_has_something_to_show(under_load: Prometheus, board: Any) -> None:
-    empty = []
     document = json.loads((ROOT / f"deploy/grafana/{board.name}.json").read_text())
     queries = [
-        (panel["title"], target["expr"])
+        target["expr"].replace("$__rate_interval", "10s").replace("$node", ".+")
         for panel in document["panels"]
         for target in panel.get("targets", ())
     ]
     assert len(queries) >= 9
-    for title, expression in queries:
-        plain = expression.replace("$__rate_interval", "10s").replace("$node", ".+")
-        assert "$" not in plain
-        if not under_load.ask(plain):
-            empty.append((title, plain))
-    assert not empty
+    assert not [query for query in queries if "$" in query]
+    for query in queries:
+
+        async def shown(query: str = query) -> bool:
+            return bool(under_load.ask(query))
+
+        await until(shown, query)
 
 
 async def test_every_rule_is_evaluated_and_a_healthy_call_pages_nobody(
@@ -229,10 +229,16 @@ async def test_every_rule_is_evaluated_and_a_healthy_call_pages_nobody(
 
 
 async def test_every_metric_of_the_contract_is_seen_with_a_value(under_load: Prometheus) -> None:
-    names = set(under_load.get("label/__name__/values"))
-    missing = [
-        metric.name
+    wanted = {
+        metric.name + ("_count" if metric.kind is Kind.HISTOGRAM else "")
         for metric in METRICS.values()
-        if metric.name + ("_count" if metric.kind is Kind.HISTOGRAM else "") not in names
-    ]
-    assert not missing, missing
+    }
+
+    async def seen() -> bool:
+        return wanted <= set(under_load.get("label/__name__/values"))
+
+    try:
+        await until(seen, "every metric is seen")
+    except AssertionError:
+        assert wanted - set(under_load.get("label/__name__/values")) == set()
+        raise
