@@ -99,6 +99,11 @@ async def test_metrics_are_where_they_were_said_to_be_also_after_a_crash(tmp_pat
 async def test_the_child_ends_in_order_when_the_server_is_killed(tmp_path: Path) -> None:
     node = await asyncio.to_thread(Node, tmp_path)
     child = await node.child()
+
+    async def begun() -> bool:
+        return len(node.kinds) == 3
+
+    await until(begun, "the first events reach the log")
     node.server.process.kill()
     await asyncio.to_thread(node.server.process.wait)
     assert node.server.process.stdout is not None
