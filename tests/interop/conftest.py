@@ -30,6 +30,8 @@ CHROMIUM_FLAGS = [
     "--allow-loopback-in-peer-connection",
     "--autoplay-policy=no-user-gesture-required",
 ]
+# A job in the background inherits that SIGINT is ignored, and so would every program that is started here.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 START_SECONDS = 30
 # The bundles under test by the folder of their page: the current one, and some of earlier years.
 CLIENT_SDKS = {
