@@ -160,13 +160,10 @@ async def test_a_call_outlives_its_log_and_is_in_it_from_beginning_to_end(
     assert len(granted) == (3 if mode == "refuse" else 4)
     assert not [each for each in records if isinstance(each.event, AdmissionRefused)]
     ear, mouth = (event.on.peer for event in granted[:2])
-    assert kinds_about(records, mouth) == [
-        "admission_granted",
-        "token_issued",
-        "track_published",
-        "track_unpublished",
-        "participant_left",
-    ]
+    told = kinds_about(records, mouth)
+    assert told.index("token_issued") > 0  # a token to come back with waits for nothing but itself
+    told.remove("token_issued")
+    assert told == ["admission_granted", "track_published", "track_unpublished", "participant_left"]
     assert kinds_about(records, ear) == ["admission_granted", "token_issued", "participant_left"]
     assert Counter(each.event.kind for each in records)["room_created"] == 1
     check_whole(sidecar)
