@@ -17,21 +17,16 @@ from typing import Final, TypeVar
 from common.clock import Clock
 from common.errors import ConclaveError, LocalError, RemoteError
 from compliance.envelope import Source
+from compliance.errands import Discard, Load, Reconnect, Send, SetAside, Store
 from compliance.events import Event
 from compliance.spool import Spool
 from compliance.trail import (
     DEFAULT_LIMITS,
     AuditError,
-    Discard,
     FailMode,
     Limits,
-    Load,
     Receipt,
-    Reconnect,
-    Send,
-    SetAside,
     Settled,
-    Store,
     Trail,
 )
 from compliance.wire import (
@@ -45,7 +40,7 @@ from compliance.wire import (
 )
 
 FIRST_BACKOFF: Final = 0.05  # seconds between attempts to connect, doubled up to
-LAST_BACKOFF: Final = 1.0
+LAST_BACKOFF: Final = 0.25  # well within the time-out of an act, which then still gets its answer
 READ_SIZE: Final = 64 * 1024  # bytes
 MAX_PROOFS: Final = 64  # receipts asked for and not answered
 log = logging.getLogger(__name__)
@@ -65,10 +60,11 @@ class Auditor:
         spool: Spool | None = None,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
-        """`spool` is needed for mode SPOOL, and wherever an earlier run may have left one."""
+        """`spool` is needed for mode SPOOL; without one, what is noted while the log is away has only memory."""
         if mode is FailMode.SPOOL and spool is None:
             raise LocalError("spool_missing", "the mode `spool` needs a spool")
-        self._trail = Trail(source, mode, limits=limits, spooled=len(spool) if spool else 0)
+        spooled = None if spool is None else len(spool)
+        self._trail = Trail(source, mode, limits=limits, spooled=spooled)
         self._socket = socket
         self._clock = clock
         self._spool = spool
@@ -149,7 +145,7 @@ class Auditor:
             self._link.cancel()
             await asyncio.gather(self._link, return_exceptions=True)
         if self._spool is not None and self._trail.undelivered:
-            self._trail.handle_closing(now=self._clock.now())
+            self._trail.handle_closing(now=self._clock.now(), wall=self._clock.wall())
             self._carry_out()
         if self._timer is not None:
             self._timer.cancel()

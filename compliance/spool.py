@@ -88,7 +88,7 @@ class Spool:
             if skip >= available:
                 skip -= available
                 continue
-            entries, _ = _parse(self._files.read(segment.path)[: segment.size])
+            entries, _ = read_segment(self._files.read(segment.path)[: segment.size])
             loaded += entries[first : first + limit - len(loaded)]
             skip = 0
             if len(loaded) >= limit:
@@ -158,7 +158,7 @@ class Spool:
     def _recover(self, number: int) -> None:
         segment = _Segment(number, 0, 0)
         data = self._files.read(segment.path)
-        entries, segment.size = _parse(data)
+        entries, segment.size = read_segment(data)
         segment.count = len(entries)
         if segment.size < len(data):
             self.damaged += 1
@@ -168,8 +168,8 @@ class Spool:
             self._files.remove(segment.path)
 
 
-def _parse(data: bytes) -> tuple[list[bytes], int]:
-    """Entries from the beginning of a file, and where the readable part ends."""
+def read_segment(data: bytes) -> tuple[list[bytes], int]:
+    """Entries from the beginning of a segment, and where its readable part ends."""
     entries: list[bytes] = []
     position = 0
     while len(data) - position >= _HEAD.size:

@@ -5,7 +5,12 @@ out, each ticket settled exactly once. Must not: forget an event that has a numb
 alarm; let anybody wait without bound; or touch media, which never asks here.
 
 An event gets its number when it is first handed over. One that was handed over but not confirmed in time is in
-doubt: its act is refused, the entry is still delivered, and an `act_abandoned` entry follows it.
+doubt: its act is refused, the entry is still delivered, and an `act_abandoned` entry follows it. After a broken
+connection what is not confirmed is handed over again; the log knows it by its number.
+
+Where acts are refused while the log is away, what is only noted goes to the spool all the same. Notes then
+overtake acts that wait, and an act that was handed over before the connection broke lies between them on disk: it
+is *pledged*, and settled by the log or its deadline as if it had stayed in memory.
 """
 
 from __future__ import annotations
@@ -18,7 +23,9 @@ from typing import Final
 
 from common.errors import RemoteError
 from compliance.envelope import Record, Source, decode, encode
+from compliance.errands import Discard, Errand, Load, Reconnect, Send, SetAside, Store
 from compliance.events import ActAbandoned, Actor, Event, Why
+from compliance.queue import Queue, Waiting
 from compliance.words import Role
 
 MAX_WAITING: Final = 8192  # tickets without a number; a second's worth of the busiest node
@@ -33,7 +40,7 @@ DISK_RETRY: Final = 1.0  # seconds until a failed spool is tried again
 class FailMode(StrEnum):
     """What happens to acts while the sidecar cannot be reached."""
 
-    REFUSE = "refuse"  # they are refused
+    REFUSE = "refuse"  # they are refused; what is only noted goes to that queue, if there is one
     SPOOL = "spool"  # they are written to a bounded queue on disk, and go on
 
 
@@ -77,46 +84,7 @@ class Settled:
         return self.receipt
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Hand entries to the sidecar, in this order."""
-
-    entries: tuple[bytes, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Reconnect:
-    """Drop the connection and make another."""
-
-
-@dataclass(frozen=True, slots=True)
-class Store:
-    """Append entries to the spool, then report `handle_stored` or `handle_store_failed`."""
-
-    entries: tuple[bytes, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """Read entries from the spool, then report `handle_loaded`."""
-
-    skip: int
-    limit: int
-
-
-@dataclass(frozen=True, slots=True)
-class SetAside:
-    """Move the oldest entry of the spool out of the way: the log does not take it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Discard:
-    """Remove the oldest entries from the spool."""
-
-    count: int
-
-
-Effect = Send | Reconnect | Store | Load | SetAside | Discard | Settled
+Effect = Errand | Settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,19 +92,10 @@ class Limits:
     """Seconds."""
 
     timeout: float = 2.0  # after which an act is refused
-    spool_after: float = 0.25  # after which the spool takes over, in that mode
+    spool_after: float = 0.25  # after which the spool takes what it may
 
 
 DEFAULT_LIMITS: Final = Limits()
-
-
-@dataclass(slots=True)
-class _Waiting:
-    ticket: int  # 0: nobody waits
-    event: Event
-    time: int  # microseconds since the epoch
-    since: float
-    deadline: float
 
 
 @dataclass(slots=True)
@@ -154,13 +113,18 @@ class Trail:
     """One source's events on their way."""
 
     def __init__(
-        self, source: Source, mode: FailMode, *, limits: Limits = DEFAULT_LIMITS, spooled: int = 0
+        self,
+        source: Source,
+        mode: FailMode,
+        *,
+        limits: Limits = DEFAULT_LIMITS,
+        spooled: int | None = None,
     ) -> None:
-        """`spooled` entries wait in the spool from earlier runs; they are delivered first."""
+        """`spooled` entries of earlier runs are in the spool, and delivered first; None: there is no spool."""
         self._source = source
         self._mode = mode
         self._limits = limits
-        self._waiting: deque[_Waiting] = deque()
+        self._queue = Queue()
         self._window: deque[_Handed] = deque()
         self._effects: list[Effect] = []
         self._open: set[int] = set()  # tickets
@@ -168,9 +132,13 @@ class Trail:
         self._sequence = 0
         self._ticket = 0
         self._last_time = 0
+        self._numbered_time = 0  # of the last event that got a number
         self._connected = False
         self._sent = 0  # of the window, on this connection
-        self._spooled = spooled
+        self._has_spool = spooled is not None
+        self._spooled = spooled or 0
+        self._unspooled = 0  # entries that have left the spool
+        self._pledged: deque[tuple[int, _Handed]] = deque()  # with their places in the spool
         self._spooled_since: float | None = (
             None  # of the oldest that was there when it was last empty
         )
@@ -191,7 +159,7 @@ class Trail:
     @property
     def undelivered(self) -> int:
         """Events that neither the log nor the spool has."""
-        return len(self._waiting) + len(self._window)
+        return len(self._queue) + len(self._window)
 
     @property
     def spooled(self) -> int:
@@ -200,11 +168,11 @@ class Trail:
 
     def lag(self, now: float) -> float:
         """Seconds since the oldest event that is not in the log yet; of an earlier run's, since this one began."""
-        since = [queue[0].since for queue in (self._window, self._waiting) if queue]
+        since = [self._oldest(notes_only=False)]
         if self._spooled:
             self._spooled_since = now if self._spooled_since is None else self._spooled_since
             since.append(self._spooled_since)
-        return max(0.0, now - min(since, default=now))
+        return max(0.0, now - min(now, *since))
 
     def drain(self) -> list[Effect]:
         """Effects to carry out now, in order."""
@@ -213,12 +181,12 @@ class Trail:
 
     def submit(self, event: Event, *, now: float, wall: float) -> int:
         """Takes an event and returns its ticket; `wall` in seconds since the epoch. Raises AuditError."""
-        if len(self._waiting) >= MAX_WAITING:
+        if self._queue.acts >= MAX_WAITING:
             raise AuditError(UNAVAILABLE, _WHY[UNAVAILABLE])
         self._ticket += 1
         self._last_time = max(self._last_time, int(wall * 1_000_000))
         deadline = now + self._limits.timeout
-        self._waiting.append(_Waiting(self._ticket, event, self._last_time, now, deadline))
+        self._queue.add(Waiting(self._ticket, event, self._last_time, now, deadline))
         self._open.add(self._ticket)
         self._deadlines.append((deadline, self._ticket))
         self._pump(now)
@@ -229,15 +197,16 @@ class Trail:
 
         Raises AuditError when too many wait; then it is lost, which must not stay unsaid.
         """
-        if len(self._waiting) >= MAX_NOTES:
+        if self._queue.notes >= MAX_NOTES:
             raise AuditError(UNAVAILABLE, _WHY[UNAVAILABLE])
-        self._last_time = max(self._last_time, int(wall * 1_000_000))
-        self._waiting.append(_Waiting(0, event, self._last_time, now, math.inf))
+        self._add_note(event, now, wall)
         self._pump(now)
 
-    def handle_closing(self, *, now: float) -> None:
-        """The process ends: what is not in the log yet goes to the spool, whatever the mode."""
+    def handle_closing(self, *, now: float, wall: float) -> None:
+        """The process ends: what is not in the log yet goes to the spool, but for acts where they are refused."""
         self._closing = True
+        if self._mode is FailMode.REFUSE:
+            self._refuse_acts(now, wall, until=math.inf)
         self._begin_spooling(now)
 
     def handle_connected(self, *, now: float) -> None:
@@ -257,9 +226,7 @@ class Trail:
         replayed = min(len(indexes), self._replayed)
         if replayed:
             self._replayed -= replayed
-            self._spooled -= replayed
-            if not self._spooled:
-                self._spooled_since = None
+            self._unspool(indexes[:replayed])
             self._effects.append(Discard(replayed))
         for index in indexes[replayed:]:
             handed = self._window.popleft()
@@ -276,7 +243,7 @@ class Trail:
             return False
         if self._replayed:
             self._replayed -= 1
-            self._spooled -= 1
+            self._unspool([None], REFUSED)
             self._effects.append(SetAside())
             return True
         if not self._sent:
@@ -307,15 +274,19 @@ class Trail:
             self._spooled_since = self._window[0].since
         for _ in range(self._storing):
             handed = self._window.popleft()
-            self._settle(handed.ticket, Receipt(handed.sequence, None))
-        self._spooled += self._storing
+            if self._mode is FailMode.SPOOL:
+                self._settle(handed.ticket, Receipt(handed.sequence, None))
+            elif handed.ticket:
+                self._pledged.append((self._unspooled + self._spooled, handed))
+            self._spooled += 1
         self._storing = 0
         self._pump(now)
 
     def handle_store_failed(self, *, now: float, wall: float) -> None:
-        """The spool has taken nothing: those who wait are refused, their entries stay in memory."""
-        for handed in list(self._window)[: self._storing]:
-            self._doubt(handed, UNAVAILABLE, now, wall)
+        """The spool has taken nothing: those who wait for it are refused, the entries stay in memory."""
+        if self._mode is FailMode.SPOOL:
+            for handed in list(self._window)[: self._storing]:
+                self._doubt(handed, UNAVAILABLE, now, wall)
         self._storing = 0
         self._disk_retry = now + DISK_RETRY
         self._pump(now)
@@ -324,7 +295,8 @@ class Trail:
         """Time has passed."""
         if self._spool_at() <= now:
             self._begin_spooling(now)
-        self._expire(now, wall)
+        if self._first_deadline() <= now:
+            self._refuse_acts(now, wall, until=now)
         self._pump(now)
 
     def next_deadline(self) -> float:
@@ -355,9 +327,13 @@ class Trail:
             self._load()
 
     def _number(self) -> None:
-        while self._waiting and len(self._window) < MAX_WINDOW:
-            waiting = self._waiting.popleft()
+        notes_only = self._spooling and self._mode is FailMode.REFUSE
+        while len(self._window) < MAX_WINDOW:
+            waiting = self._queue.take(notes_only=notes_only)
+            if waiting is None:
+                break
             self._sequence += 1
+            waiting.time = self._numbered_time = max(waiting.time, self._numbered_time)
             where = self._source
             record = Record(
                 where.name, self._sequence, waiting.time, where.pop, where.region, waiting.event
@@ -427,16 +403,13 @@ class Trail:
             self._deadlines.popleft()
         return self._deadlines[0][0] if self._deadlines else math.inf
 
-    def _expire(self, now: float, wall: float) -> None:
-        if self._first_deadline() > now:
-            return
-        expired = [each for each in self._waiting if each.deadline <= now]
-        if expired:
-            self._waiting = deque(each for each in self._waiting if each.deadline > now)
-        for each in expired:
-            self._settle(each.ticket, None, UNAVAILABLE)
-        for handed in self._window:
-            if handed.deadline <= now:
+    def _refuse_acts(self, now: float, wall: float, *, until: float) -> None:
+        """Refuses the acts whose time is over at `until`."""
+        for waiting in self._queue.expire(until):
+            self._settle(waiting.ticket, None, UNAVAILABLE)
+        pledged = [handed for _, handed in self._pledged]
+        for handed in (*self._window, *pledged):
+            if handed.deadline <= until:
                 self._doubt(handed, TIMEOUT, now, wall)
 
     def _doubt(self, handed: _Handed, code: str, now: float, wall: float) -> None:
@@ -445,20 +418,42 @@ class Trail:
             return
         self._settle(handed.ticket, None, code)
         handed.ticket = 0
-        self._last_time = max(self._last_time, int(wall * 1_000_000))
         event = ActAbandoned(
             actor=Actor(Role.SYSTEM), sequence=handed.sequence, why=Why(reason=code)
         )
-        self._waiting.append(_Waiting(0, event, self._last_time, now, math.inf))
+        self._add_note(event, now, wall)
+
+    def _add_note(self, event: Event, now: float, wall: float) -> None:
+        self._last_time = max(self._last_time, int(wall * 1_000_000))
+        self._queue.add(Waiting(0, event, self._last_time, now, math.inf))
 
     def _settle(self, ticket: int, receipt: Receipt | None, code: str = "") -> None:
         if ticket:
             self._open.discard(ticket)
             self._effects.append(Settled(ticket, receipt, code))
 
+    def _unspool(self, indexes: list[int | None], code: str = "") -> None:
+        """The oldest entries leave the spool: the log has them, or never will."""
+        for index in indexes:
+            if self._pledged and self._pledged[0][0] == self._unspooled:
+                handed = self._pledged.popleft()[1]
+                receipt = None if code else Receipt(handed.sequence, index)
+                self._settle(handed.ticket, receipt, code)
+            self._unspooled += 1
+            self._spooled -= 1
+        if not self._spooled:
+            self._spooled_since = None
+
     def _spool_at(self) -> float:
-        """When the spool takes over, because the oldest event that is not durable has waited for long enough."""
-        if self._mode is not FailMode.SPOOL or self._spooling:
+        """When the spool takes over, because the oldest event that it may take has waited for long enough."""
+        if not self._has_spool or self._spooling:
             return math.inf
-        ages = [queue[0].since for queue in (self._window, self._waiting) if queue]
-        return max(min(ages, default=math.inf) + self._limits.spool_after, self._disk_retry)
+        patience, refuses = self._limits.spool_after, self._mode is FailMode.REFUSE
+        if refuses and self._connected:  # acts need this connection: a slow log is given time
+            patience = self._limits.timeout
+        return max(self._oldest(notes_only=refuses) + patience, self._disk_retry)
+
+    def _oldest(self, *, notes_only: bool) -> float:
+        """Since when the oldest event that is not durable has waited; all that have a number count."""
+        since = self._queue.oldest(notes_only=notes_only)
+        return min(since, self._window[0].since) if self._window else since

@@ -15,6 +15,7 @@ import websockets
 
 from compliance.envelope import Record, decode
 from compliance.events import AdmissionGranted, AdmissionRefused
+from compliance.spool import read_segment
 from server.probe.session import join
 from tests.adversity.conftest import honest_call
 from tests.interop.conftest import ROOT, START_SECONDS, Server, serve, stop_server, until
@@ -187,3 +188,40 @@ async def test_a_server_whose_log_never_comes_lets_nobody_in_and_ends_in_order(
     for record in sidecar.records:
         (first if record.source == sidecar.records[0].source else second)[record.event.kind] += 1
     assert first == second == {"server_started": 1, "key_used": 2, "server_stopped": 1}
+
+
+def spooled(folder: Path) -> list[Record]:
+    """What a spool has on disk, while the server that writes it runs or after it died."""
+    paths = sorted((folder / "audit" / "spool").glob("*.spool"))
+    return [decode(entry) for path in paths for entry in read_segment(path.read_bytes())[0]]
+
+
+async def test_who_left_while_the_log_was_away_is_known_although_the_server_was_killed_too(
+    sidecar: Sidecar,
+) -> None:
+    server = await asyncio.to_thread(start, sidecar, "refuse")
+    try:
+        async with honest_call(server, "room"):
+            await asyncio.to_thread(sidecar.end, signal.SIGKILL)
+
+        async def both_are_on_disk() -> bool:
+            kinds = Counter(record.event.kind for record in spooled(sidecar.folder))
+            return kinds["participant_left"] == 2 and kinds["track_unpublished"] == 1
+
+        await until(both_are_on_disk, "what ended is in the spool")
+        assert await refused(server, "late", "room") == "audit_unavailable"
+    finally:
+        server.process.kill()
+        await asyncio.to_thread(stop_server, server)
+    written = spooled(sidecar.folder)
+    await asyncio.to_thread(sidecar.start)
+    config = (sidecar.folder / "conclave.toml").read_text()
+    again = await asyncio.to_thread(serve, sidecar.folder, config)
+    await asyncio.to_thread(stop_server, again)
+    assert await asyncio.to_thread(sidecar.end, signal.SIGTERM) == 0
+    records = sidecar.records
+    killed = [each for each in records if each.source == records[0].source]
+    assert [each.sequence for each in killed] == list(range(1, len(killed) + 1))
+    assert killed[-len(written) :] == written
+    assert records[-1].event.kind == "server_stopped"
+    assert not [each for each in records if isinstance(each.event, AdmissionRefused)]

@@ -4,49 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from common.errors import RemoteError
 from compliance import trail as trail_module
-from compliance.envelope import Source, decode
-from compliance.events import ActAbandoned, CustomRecorded
-from compliance.trail import (
-    AuditError,
-    Discard,
-    FailMode,
-    Limits,
-    Load,
-    Receipt,
-    Reconnect,
-    Send,
-    SetAside,
-    Settled,
-    Store,
-    Trail,
-)
-from tests.support.audit import SYSTEM
-
-SOURCE = Source("pop-1", "eu", "server", "5f3a")
-EVENT = CustomRecorded(actor=SYSTEM, name="x")
-WALL = 1_700_000_000.0
-
-
-def sequences(entries: tuple[bytes, ...]) -> list[int]:
-    return [decode(entry).sequence for entry in entries]
-
-
-def trail(mode: FailMode = FailMode.REFUSE, spooled: int = 0) -> Trail:
-    return Trail(SOURCE, mode, limits=Limits(timeout=2.0, spool_after=0.25), spooled=spooled)
-
-
-def connected(mode: FailMode = FailMode.REFUSE) -> Trail:
-    made = trail(mode)
-    made.handle_connected(now=0.0)
-    return made
+from compliance.envelope import decode
+from compliance.errands import Discard, Load, Reconnect, Send, SetAside, Store
+from compliance.events import ActAbandoned
+from compliance.trail import AuditError, FailMode, Limits, Receipt, Settled
+from tests.support.sending import EVENT, WALL, connected, sequences, trail
 
 
 def test_an_event_is_sent_and_its_ticket_settled_by_the_confirmation() -> None:
@@ -231,128 +198,6 @@ def test_a_full_spool_refuses_and_is_tried_again_later() -> None:
     assert kinds == ["custom_recorded", "act_abandoned"]
 
 
-class World:
-    """A trail, a sidecar that stores what follows without a gap, and a spool that may fail."""
-
-    def __init__(self, mode: FailMode) -> None:
-        self.trail = trail(mode)
-        self.now = 0.0
-        self.log: list[bytes] = []
-        self.spool: list[bytes] = []
-        self.link: list[bytes] | None = None  # sent, not confirmed
-        self.stores: list[tuple[bytes, ...]] = []
-        self.loads: list[tuple[list[bytes], int]] = []
-        self.settled: dict[int, Settled] = {}
-        self.open: set[int] = set()
-
-    def carry_out(self) -> None:
-        for effect in self.trail.drain():
-            match effect:
-                case Send(entries):
-                    if self.link is not None:
-                        self.link += entries
-                case Settled(ticket):
-                    assert ticket in self.open
-                    assert ticket not in self.settled
-                    self.settled[ticket] = effect
-                    if effect.receipt is not None:
-                        self.check(effect.receipt)
-                case Reconnect():
-                    self.link = None
-                case Store(entries):
-                    self.stores.append(entries)
-                case Load():
-                    loaded = self.spool[effect.skip :][: effect.limit]
-                    self.loads.append((loaded, self.trail.generation))
-                case Discard(count):
-                    del self.spool[:count]
-
-    def check(self, receipt: Receipt) -> None:
-        kept = [decode(entry).sequence for entry in self.log + self.spool]
-        assert receipt.sequence in kept
-
-    def do(self, action: str) -> None:
-        self.now += 0.1
-        wall = WALL + self.now
-        if action == "submit":
-            self.open.add(self.trail.submit(EVENT, now=self.now, wall=wall))
-        elif action == "connect" and self.link is None:
-            self.link = []
-            self.trail.handle_connected(now=self.now)
-        elif action == "disconnect" and self.link is not None:
-            self.link = None
-            self.trail.handle_disconnected(now=self.now)
-        elif action in ("confirm", "lose") and self.link:
-            self.confirm(lost=action == "lose")
-        elif action == "store" and self.stores:
-            self.spool += self.stores.pop(0)
-            self.trail.handle_stored(now=self.now)
-        elif action == "fail" and self.stores:
-            self.stores.pop(0)
-            self.trail.handle_store_failed(now=self.now, wall=wall)
-        elif action == "load" and self.loads:
-            entries, generation = self.loads.pop(0)
-            self.trail.handle_loaded(entries, generation, now=self.now)
-        elif action == "wait":
-            self.now += 1.0
-            self.trail.handle_timeout(now=self.now, wall=wall)
-        self.carry_out()
-
-    def confirm(self, *, lost: bool) -> None:
-        """The sidecar stores what it got; its answer may be lost with the connection."""
-        assert self.link is not None
-        sent, self.link = self.link, []
-        last = max((decode(entry).sequence for entry in self.log), default=0)
-        for entry in sent:
-            sequence = decode(entry).sequence
-            assert sequence <= last + 1, "a gap"
-            if sequence == last + 1:
-                self.log.append(entry)
-                last = sequence
-        if lost:
-            self.link = None
-            self.trail.handle_disconnected(now=self.now)
-        else:
-            self.trail.handle_acked([None] * len(sent), now=self.now)
-
-
-ACTIONS = [
-    "submit",
-    "submit",
-    "connect",
-    "disconnect",
-    "confirm",
-    "lose",
-    "store",
-    "fail",
-    "load",
-    "wait",
-]
-
-
-@given(st.sampled_from(FailMode), st.lists(st.sampled_from(ACTIONS), max_size=60))
-@settings(max_examples=400)
-def test_whatever_happens_nothing_is_lost_or_left_open(mode: FailMode, actions: list[str]) -> None:
-    world = World(mode)
-    for action in actions:
-        world.do(action)
-    for _ in range(30):
-        for action in ("connect", "store", "load", "confirm", "wait"):
-            world.do(action)
-    assert world.trail.backlog == 0
-    assert world.open == set(world.settled)
-    records = [decode(entry) for entry in world.log]
-    assert [record.sequence for record in records] == list(range(1, len(records) + 1))
-    assert all(a.time <= b.time for a, b in pairwise(records))
-    assert not world.spool
-    # An event is in the log exactly if its act took place, or the log says that it did not.
-    granted = {s.receipt.sequence for s in world.settled.values() if s.receipt is not None}
-    abandoned = {r.event.sequence for r in records if isinstance(r.event, ActAbandoned)}
-    acts = {r.sequence for r in records if not isinstance(r.event, ActAbandoned)}
-    assert acts == granted | abandoned
-    assert not granted & abandoned
-
-
 def test_limits_are_seconds_that_somebody_may_change() -> None:
     assert dataclasses.replace(Limits(), timeout=1.0) == Limits(1.0, 0.25)
 
@@ -457,7 +302,7 @@ def test_what_is_not_in_the_log_at_the_end_goes_to_the_spool_in_either_mode() ->
     made = trail()
     made.note(EVENT, now=0.0, wall=WALL)
     assert made.undelivered == 1
-    made.handle_closing(now=0.1)
+    made.handle_closing(now=0.1, wall=WALL)
     (store,) = made.drain()
     assert isinstance(store, Store)
     made.handle_stored(now=0.2)
