@@ -18,7 +18,7 @@ from pydantic import Field, ValidationError
 
 from common.errors import LocalError
 from common.redact import Redacted
-from server.audit.section import AuditSection, check_audit
+from server.audit_section import AuditSection, check_audit
 from server.section import Port, Section
 from server.tracing import TracingSection
 from signalling.turn_url import MAX_URLS, TurnUrl

@@ -1,4 +1,4 @@
-"""Rooms, peers, publications and subscriptions. `sfu.model` and `sfu.events` belong to the surface as well.
+"""Rooms, peers, publications and subscriptions. The surface: this, `sfu.model`, `sfu.events` and `sfu.ports`.
 
 The native data plane is `sfu.plane.Plane`, which only the composition root opens.
 """

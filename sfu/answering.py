@@ -6,7 +6,6 @@ In come subscriptions and offered sections, out go plans for our answers, legs, 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from common.ids import TrackSid
 from sfu.connection import Connection
@@ -16,13 +15,11 @@ from sfu.events import SectionsNeeded
 from sfu.negotiation.answer import NOTHING, Agreement, SectionPlan, agree
 from sfu.negotiation.sdp import Section, Session
 from sfu.negotiation.transport import carried
+from sfu.ports import PeerPort
 from sfu.renegotiation import Renegotiation
 from sfu.slots import Slot, SlotTable
-from sfu.subscriber import outgoing
+from sfu.subscriber import Subscriber, outgoing
 from sfu.subscription import Subscription
-
-if TYPE_CHECKING:
-    from sfu.peer import Peer
 
 KINDS: tuple[Kind, Kind] = ("audio", "video")
 
@@ -30,10 +27,11 @@ KINDS: tuple[Kind, Kind] = ("audio", "video")
 class AnsweringSender:
     """The receiving sections that a client offers."""
 
-    def __init__(self, context: Context, peer: Peer) -> None:
+    def __init__(self, context: Context, peer: PeerPort, subscriber: Subscriber) -> None:
         """Waits for the first offer."""
         self._context = context
         self._peer = peer
+        self._subscriber = subscriber
         self._slots = SlotTable(reuse=True)
         self._waiting: dict[Subscription, None] = {}  # in order
         self._requested: dict[Kind, int] = dict.fromkeys(KINDS, 0)
@@ -83,7 +81,7 @@ class AnsweringSender:
             slot.sending = slot.subscription is not None
             if slot.subscription is not None and slot.subscription.leg is None:
                 slot.subscription.start(agreements[slot.mid], connection.transport)
-                self._peer.subscriber.started(slot.subscription)
+                self._subscriber.started(slot.subscription)
         if self._waiting:
             self._rounds.request()
         return {
@@ -110,7 +108,7 @@ class AnsweringSender:
         if slot is None:
             return
         if not subscription.receivable(agree(sections[slot.mid], NOTHING)):
-            self._peer.subscriber.fail(subscription, "codec_unsupported")
+            self._subscriber.fail(subscription, "codec_unsupported")
             return
         del self._waiting[subscription]
         slot.take(subscription, outgoing(subscription, connection))

@@ -1,22 +1,22 @@
 """One PeerConnection of a participant, as far as it is a transport: credentials, role, channels, SSRCs.
 
-In come the facts of the peer's descriptions and of the data plane, out go commands. It knows no tracks.
+In come the facts of the peer's descriptions and the data plane's news, out go commands, messages, and to its peer
+what that has to know. It knows no tracks.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from common.errors import RemoteError
 from common.ids import TransportId
 from sfu.context import Context
 from sfu.dataplane import ChannelSpec, RemoteSpec
-from sfu.limits import MAX_CHANNEL_LABEL, MAX_CHANNELS
+from sfu.events import DataReceived
+from sfu.limits import MAX_CHANNEL_LABEL, MAX_CHANNELS, MAX_MESSAGE_SIZE
 from sfu.negotiation.transport import LocalTransport, RemoteTransport, dtls_client
-
-if TYPE_CHECKING:
-    from sfu.peer import Peer
+from sfu.ports import PeerPort
 
 SSRC_STEP = (
     0x9E37_79B1  # odd, so that its multiples visit every 32-bit number once; 2^32 / golden ratio
@@ -24,19 +24,39 @@ SSRC_STEP = (
 MAX_SESSION_ID = 2**62  # fits the 63 bits that RFC 9429 section 5.2.1 asks for
 
 
+class ConnectedPeer(PeerPort, Protocol):
+    """The peer, as its connections see it."""
+
+    @property
+    def only_tcp(self) -> bool:
+        """Whether its descriptions show only candidates over TCP."""
+
+    def handle_validated(self) -> None:
+        """The first authenticated connectivity check arrived."""
+
+    def handle_connected(self, connection: Connection) -> None:
+        """DTLS is up."""
+
+    def fail(self, code: str) -> None:
+        """The connection is lost for good."""
+
+    def handle_channel_opened(self, connection: Connection, stream: int, label: str) -> None:
+        """A data channel that we take is open."""
+
+
 class Connection:
     """A transport on one lane, from its first description to its end."""
 
-    def __init__(self, context: Context, peer: Peer, *, offers: bool) -> None:
+    def __init__(self, context: Context, peer: ConnectedPeer, *, offers: bool) -> None:
         """`offers`: we make the offers on this connection."""
         self._context = context
-        self.peer = peer
+        self._peer = peer
         self.lane = context.take_lane()
         self._ufrag, self._pwd = context.credentials()
         self.transport: TransportId = context.plane.add_transport(
             lane=self.lane, ufrag=self._ufrag, pwd=self._pwd
         )
-        context.connections[self.transport] = self
+        context.transports[self.transport] = self
         self.connected = False
         self.profile = ""  # SRTP protection profile, once connected
         self._offers = offers
@@ -70,8 +90,7 @@ class Connection:
 
     def candidates(self) -> tuple[str, ...]:
         """Candidate lines of our end."""
-        peer = self.peer
-        return self._context.candidates(self.lane, only_tcp=peer.identity in peer.room.over_tcp)
+        return self._context.candidates(self.lane, only_tcp=self._peer.only_tcp)
 
     def next_version(self) -> int:
         """The version of the next description (RFC 8866 section 5.2)."""
@@ -138,14 +157,39 @@ class Connection:
         channel = ChannelSpec(label, ordered, max_retransmits)
         self._context.plane.open_channel(self.transport, channel)
 
-    def handle_channel_opened(self, stream: int, label: str) -> bool:
-        """Whether the channel is taken; too many, or too long a name, are refused and counted."""
+    def handle_validated(self) -> None:
+        """The first authenticated connectivity check arrived."""
+        self._peer.handle_validated()
+
+    def handle_connected(self, profile: str) -> None:
+        """DTLS is up and the fingerprint matched."""
+        self.profile = profile
+        self.connected = True
+        self._peer.handle_connected(self)
+
+    def handle_closed(self, reason: str) -> None:
+        """It ended by itself."""
+        self.close()
+        self._peer.fail(reason)
+
+    def handle_channel_opened(self, stream: int, label: str) -> None:
+        """A data channel is open; too many, or too long a name, are refused and counted."""
         if len(label) > MAX_CHANNEL_LABEL or len(self._labels) >= MAX_CHANNELS:
             self._context.refuse("channel_limit")
-            return False
+            return
         self._labels[stream] = label
         self._streams[label] = stream
-        return True
+        self._peer.handle_channel_opened(self, stream, label)
+
+    def handle_channel_message(self, stream: int, data: bytes) -> None:
+        """A message arrived; one of an unknown channel, or too long, is dropped and counted."""
+        label = self._labels.get(stream)
+        if label is None:
+            self._context.refuse("data_unknown_channel")
+        elif len(data) > MAX_MESSAGE_SIZE:
+            self._context.refuse("data_too_large")
+        else:
+            self._context.emit(DataReceived(self._peer.room, self._peer, label, data))
 
     def handle_channel_closed(self, stream: int) -> None:
         """A channel ended."""
@@ -153,17 +197,13 @@ class Connection:
         if label is not None and self._streams.get(label) == stream:
             del self._streams[label]
 
-    def channel_label(self, stream: int) -> str | None:
-        """The label of an open stream."""
-        return self._labels.get(stream)
-
     def channel_stream(self, label: str) -> int | None:
         """The open stream of a label."""
         return self._streams.get(label)
 
     def close(self) -> None:
         """Ends the transport. Idempotent."""
-        if self._context.connections.pop(self.transport, None) is None:
+        if self._context.transports.pop(self.transport, None) is None:
             return
         self.connected = False
         self._context.leave_lane(self.lane)

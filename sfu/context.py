@@ -7,23 +7,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from common.clock import Clock
 from common.ids import ALPHABET, LegId, PeerSid, TrackId, TransportId
-from sfu.dataplane import DataPlanePort
+from sfu.dataplane import DataPlanePort, PlaneSnapshot
 from sfu.events import SfuEvent
-from sfu.measuring import Measuring
 from sfu.negotiation.sdp import Fingerprint
 from sfu.negotiation.transport import candidate_lines, tcp_candidate_lines
+from sfu.owners import ChannelOwner, LegOwner, TrackOwner, TransportOwner
 from sfu.speaking import Speaking
 from sfu.timers import Timers
-
-if TYPE_CHECKING:
-    from sfu.connection import Connection
-    from sfu.peer import Peer
-    from sfu.publication import Publication
-    from sfu.subscription import Subscription
 
 UFRAG_LENGTH = 12  # characters; 70 bits, so that no two transports of a lane meet
 PWD_LENGTH = 24  # characters; RFC 8445 section 5.3 asks for 128 bits
@@ -53,12 +46,12 @@ class Context:
         self.emit = emit
         self.timers = Timers()
         self.refusals: Counter[str] = Counter()  # what was refused or dropped, by name
-        self.connections: dict[TransportId, Connection] = {}
-        self.tracks: dict[TrackId, Publication] = {}
-        self.legs: dict[LegId, Subscription] = {}
-        self.peers: dict[PeerSid, Peer] = {}
-        self.speaking = Speaking(self)
-        self.measuring = Measuring(self)
+        self.transports: dict[TransportId, TransportOwner] = {}
+        self.tracks: dict[TrackId, TrackOwner] = {}
+        self.legs: dict[LegId, LegOwner] = {}
+        self.peers: dict[PeerSid, ChannelOwner] = {}
+        self.speaking = Speaking(self.tracks, self.timers, clock, emit)
+        self.measured: PlaneSnapshot | None = None  # the latest one, while anybody is connected
         self._load = [0] * len(plane.addresses)
         self._udp = [candidate_lines(_public(lane, announced)) for lane in plane.addresses]
         self._tcp = [tcp_candidate_lines(_public(lane, announced)) for lane in plane.tcp_addresses]

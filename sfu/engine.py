@@ -7,7 +7,7 @@ Synchronous and without I/O: `flush` delivers both, `sfu.driver` calls it.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from common.clock import Clock
@@ -15,12 +15,11 @@ from common.errors import RemoteError
 from common.ids import LegId, PeerSid, RoomName, RoomSid, TrackId, TransportId, new_sid
 from sfu.context import Context
 from sfu.dataplane import AudioLevel, ChannelSpec, CodecName, DataPlanePort
-from sfu.events import DataReceived, PeerUpdated, SfuEvent
-from sfu.limits import MAX_MESSAGE_SIZE
+from sfu.events import PeerUpdated, SfuEvent
+from sfu.measuring import Measuring
 from sfu.model import LeaveReason, PeerSpec, RoomOptions, TrackKind
 from sfu.negotiation.sdp import Fingerprint
 from sfu.peer import Peer
-from sfu.progress import MEDIA, VALIDATED
 from sfu.room import Room
 
 
@@ -53,6 +52,7 @@ class Engine:
             announced=announced or {},
             emit=self._emit,
         )
+        self._measuring = Measuring(self._context, self._everybody)
         self._rooms: dict[RoomName, Room] = {}
         self._events: deque[SfuEvent] = deque()
         self._updated: set[PeerSid] = set()
@@ -82,12 +82,12 @@ class Engine:
     @property
     def legs(self) -> Mapping[TrackKind, int]:
         """How many tracks are being delivered, by kind."""
-        return Counter(leg.publication.spec.kind for leg in self._context.legs.values())
+        return Counter(leg.track_kind for leg in self._context.legs.values())
 
     @property
     def qualities(self) -> Mapping[str, int]:
         """How many peers have a connection of each quality."""
-        return self._context.measuring.words()
+        return self._measuring.words()
 
     def reserve_room(self) -> RoomSid:
         """Names a room that is about to be created."""
@@ -133,7 +133,7 @@ class Engine:
             if channel is None:
                 self._context.refuse("data_no_channel")
             else:
-                to.append((channel[0].transport, channel[1]))
+                to.append(channel)
         if to:
             self._context.plane.send(to, data)
             self._pending()
@@ -179,39 +179,36 @@ class Engine:
 
     def handle_transport_validated(self, transport: TransportId) -> None:
         """The first authenticated connectivity check arrived."""
-        connection = self._context.connections.get(transport)
-        if connection is not None:
-            connection.peer.progress.reach(VALIDATED)
+        owner = self._context.transports.get(transport)
+        if owner is not None:
+            owner.handle_validated()
 
     def handle_transport_connected(self, transport: TransportId, profile: str) -> None:
         """DTLS is up and the fingerprint matched."""
-        connection = self._context.connections.get(transport)
-        if connection is not None:
-            connection.profile = profile
-            connection.peer.handle_connected(connection)
-            self._context.measuring.watch()
+        owner = self._context.transports.get(transport)
+        if owner is not None:
+            owner.handle_connected(profile)
+            self._measuring.watch()
 
     def handle_transport_closed(self, transport: TransportId, reason: str) -> None:
         """A transport ended by itself."""
-        connection = self._context.connections.get(transport)
-        if connection is not None:
-            connection.peer.handle_closed(connection, reason)
+        owner = self._context.transports.get(transport)
+        if owner is not None:
+            owner.handle_closed(reason)
 
     def handle_stream_changed(
         self, track: TrackId, stream: int, active: bool, codec: CodecName
     ) -> None:
         """A stream of a track started or stopped to arrive."""
-        publication = self._context.tracks.get(track)
-        if publication is not None and publication.handle_stream(stream, active, codec):
-            publication.peer.room.restart_subscriptions(publication)
+        owner = self._context.tracks.get(track)
+        if owner is not None:
+            owner.handle_stream(stream, active, codec)
 
     def handle_leg_changed(self, leg: LegId, layer: int | None) -> None:
         """What a leg carries now."""
-        subscription = self._context.legs.get(leg)
-        if subscription is not None:
-            subscription.current = layer
-            if layer is not None:
-                subscription.peer.progress.reach(MEDIA)
+        owner = self._context.legs.get(leg)
+        if owner is not None:
+            owner.handle_layer(layer)
 
     def handle_audio_levels(self, levels: Sequence[AudioLevel]) -> None:
         """Loudness of all audio tracks that had packets."""
@@ -221,27 +218,23 @@ class Engine:
         self, transport: TransportId, stream: int, channel: ChannelSpec
     ) -> None:
         """A data channel is open."""
-        connection = self._context.connections.get(transport)
-        if connection is not None:
-            connection.peer.handle_channel_opened(connection, stream, channel.label)
+        owner = self._context.transports.get(transport)
+        if owner is not None:
+            owner.handle_channel_opened(stream, channel.label)
 
     def handle_channel_message(self, transport: TransportId, stream: int, data: bytes) -> None:
         """A message arrived."""
-        connection = self._context.connections.get(transport)
-        label = connection.channel_label(stream) if connection is not None else None
-        if connection is None or label is None:
+        owner = self._context.transports.get(transport)
+        if owner is None:
             self._context.refuse("data_unknown_channel")
-        elif len(data) > MAX_MESSAGE_SIZE:
-            self._context.refuse("data_too_large")
         else:
-            peer = connection.peer
-            self._emit(DataReceived(peer.room, peer, label, data))
+            owner.handle_channel_message(stream, data)
 
     def handle_channel_closed(self, transport: TransportId, stream: int) -> None:
         """A data channel ended."""
-        connection = self._context.connections.get(transport)
-        if connection is not None:
-            connection.handle_channel_closed(stream)
+        owner = self._context.transports.get(transport)
+        if owner is not None:
+            owner.handle_channel_closed(stream)
 
     def _emit(self, event: SfuEvent) -> None:
         """Queues an event; news of a peer that wait already are not doubled."""
@@ -251,6 +244,10 @@ class Engine:
             self._updated.add(event.peer.sid)
         self._events.append(event)
         self._pending()
+
+    def _everybody(self) -> Iterator[Peer]:
+        for room in self._rooms.values():
+            yield from room.peers.values()
 
     def _forget(self, room: Room) -> None:
         if self._rooms.get(room.name) is room:

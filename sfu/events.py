@@ -9,36 +9,31 @@ Each names the room and, where there is one, the peer it is for or about. Levels
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from common.ids import RoomName, TrackSid
+from common.ids import TrackSid
 from sfu.model import LeaveReason, Quality
-
-if TYPE_CHECKING:
-    from sfu.peer import Peer
-    from sfu.publication import Publication
-    from sfu.room import Room
+from sfu.ports import PeerPort, PublicationPort, RoomPort
 
 
 @dataclass(frozen=True, slots=True)
 class RoomStarted:
     """A room came to be."""
 
-    room: Room
+    room: RoomPort
 
 
 @dataclass(frozen=True, slots=True)
 class RoomUpdated:
     """Metadata, counts or the recording flag of a room changed."""
 
-    room: Room
+    room: RoomPort
 
 
 @dataclass(frozen=True, slots=True)
 class RoomEnded:
     """A room is gone; its peers have left before."""
 
-    room: Room
+    room: RoomPort
     reason: LeaveReason
 
 
@@ -46,32 +41,32 @@ class RoomEnded:
 class PeerJoined:
     """A peer entered (state joining); others see it once it is active or publishes."""
 
-    room: Room
-    peer: Peer
+    room: RoomPort
+    peer: PeerPort
 
 
 @dataclass(frozen=True, slots=True)
 class PeerUpdated:
     """Something that others may know of a peer changed; its version has risen."""
 
-    room: Room
-    peer: Peer
+    room: RoomPort
+    peer: PeerPort
 
 
 @dataclass(frozen=True, slots=True)
 class PeerActive:
     """A peer's primary connection is up."""
 
-    room: Room
-    peer: Peer
+    room: RoomPort
+    peer: PeerPort
 
 
 @dataclass(frozen=True, slots=True)
 class PeerLeft:
     """A peer is gone; `was_active` tells whether it ever got in."""
 
-    room: Room
-    peer: Peer
+    room: RoomPort
+    peer: PeerPort
     reason: LeaveReason
     was_active: bool
 
@@ -80,18 +75,18 @@ class PeerLeft:
 class TrackPublished:
     """Media of an announced track arrived: it can be subscribed to."""
 
-    room: Room
-    peer: Peer
-    publication: Publication
+    room: RoomPort
+    peer: PeerPort
+    publication: PublicationPort
 
 
 @dataclass(frozen=True, slots=True)
 class TrackUnpublished:
     """A track ended; `by_server` when its publisher did not ask for it."""
 
-    room: Room
-    peer: Peer
-    publication: Publication
+    room: RoomPort
+    peer: PeerPort
+    publication: PublicationPort
     by_server: bool
 
 
@@ -99,17 +94,17 @@ class TrackUnpublished:
 class TrackSubscribed:
     """The first visible subscription of a track came to be (told to its publisher once)."""
 
-    room: Room
-    peer: Peer
-    publication: Publication
+    room: RoomPort
+    peer: PeerPort
+    publication: PublicationPort
 
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionFailed:
     """A wish of `peer` can't be met: code `codec_unsupported`, `track_not_found` or `unknown`."""
 
-    room: Room
-    peer: Peer
+    room: RoomPort
+    peer: PeerPort
     track: TrackSid
     code: str
 
@@ -118,9 +113,9 @@ class SubscriptionFailed:
 class SubscriptionAllowed:
     """A publisher's rules changed what `peer` may receive."""
 
-    room: Room
-    peer: Peer
-    publisher: Peer
+    room: RoomPort
+    peer: PeerPort
+    publisher: PeerPort
     track: TrackSid
     allowed: bool
 
@@ -129,16 +124,16 @@ class SubscriptionAllowed:
 class OfferNeeded:
     """Dual connections: the subscriber connection of `peer` wants `create_offer` (debounced)."""
 
-    room: Room
-    peer: Peer
+    room: RoomPort
+    peer: PeerPort
 
 
 @dataclass(frozen=True, slots=True)
 class SectionsNeeded:
     """Single connection: `peer` should add this many receiving sections and offer again; 0 and 0: just offer."""
 
-    room: Room
-    peer: Peer
+    room: RoomPort
+    peer: PeerPort
     audios: int
     videos: int
 
@@ -147,9 +142,9 @@ class SectionsNeeded:
 class QualityWanted:
     """Dynacast: the highest quality of a publication that anybody wants, per codec; `OFF` for nobody."""
 
-    room: Room
-    peer: Peer
-    publication: Publication
+    room: RoomPort
+    peer: PeerPort
+    publication: PublicationPort
     codecs: tuple[tuple[str, Quality], ...]
 
 
@@ -157,16 +152,16 @@ class QualityWanted:
 class SpeakersChanged:
     """Active speakers that changed, with their level; level 0 means silent now."""
 
-    room: Room
-    speakers: tuple[tuple[Peer, float], ...]
+    room: RoomPort
+    speakers: tuple[tuple[PeerPort, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionQuality:
     """Quality of a peer's connection: "lost", "poor", "good" or "excellent", and a score from 0 to 5."""
 
-    room: Room
-    peer: Peer
+    room: RoomPort
+    peer: PeerPort
     quality: str
     score: float
 
@@ -175,9 +170,9 @@ class ConnectionQuality:
 class StreamState:
     """Bandwidth paused or resumed a subscribed video of `peer`."""
 
-    room: Room
-    peer: Peer
-    publication: Publication
+    room: RoomPort
+    peer: PeerPort
+    publication: PublicationPort
     paused: bool
 
 
@@ -185,8 +180,8 @@ class StreamState:
 class DataReceived:
     """A message on a data channel of `peer`."""
 
-    room: Room
-    peer: Peer
+    room: RoomPort
+    peer: PeerPort
     label: str
     data: bytes
 
@@ -195,8 +190,8 @@ class DataReceived:
 class ChannelsReady:
     """`peer` can be reached on the data channel `label`."""
 
-    room: Room
-    peer: Peer
+    room: RoomPort
+    peer: PeerPort
     label: str
 
 
@@ -204,8 +199,8 @@ class ChannelsReady:
 class ConnectionFailed:
     """A connection of `peer` ended by itself: code is the data plane's close reason or `negotiation_timeout`."""
 
-    room: Room
-    peer: Peer
+    room: RoomPort
+    peer: PeerPort
     code: str
 
 
@@ -213,8 +208,8 @@ class ConnectionFailed:
 class JoinProgressed:
     """A join reached a stage of `sfu.progress`, so many seconds after `peer` asked to be let in."""
 
-    room: Room
-    peer: Peer
+    room: RoomPort
+    peer: PeerPort
     stage: str
     seconds: float
 
@@ -223,9 +218,9 @@ class JoinProgressed:
 class MediaStarted:
     """The first packet of a track arrived, so many seconds after it was announced."""
 
-    room: Room
-    peer: Peer
-    publication: Publication
+    room: RoomPort
+    peer: PeerPort
+    publication: PublicationPort
     seconds: float
 
 
@@ -254,5 +249,3 @@ SfuEvent = (
     | JoinProgressed
     | MediaStarted
 )
-
-__all__ = ["RoomName", "SfuEvent"]

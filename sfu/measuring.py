@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator
 
 from common.ids import PeerSid, TransportId
+from sfu.context import Context
 from sfu.dataplane import PlaneSnapshot
 from sfu.events import ConnectionQuality
 from sfu.limits import CONNECTION_QUALITY_INTERVAL
 from sfu.model import PeerState, Quality
+from sfu.peer import Peer
 from sfu.quality import QualityState, StreamWindow, stream_score
-
-if TYPE_CHECKING:
-    from sfu.context import Context
-    from sfu.peer import Peer
 
 KEY = ("quality",)
 
@@ -23,10 +20,10 @@ KEY = ("quality",)
 class Measuring:
     """Connection quality of everybody who is connected; idle while nobody is."""
 
-    def __init__(self, context: Context) -> None:
-        """Nothing is measured yet."""
+    def __init__(self, context: Context, everybody: Callable[[], Iterable[Peer]]) -> None:
+        """Nothing is measured yet; `everybody` are the peers of all rooms at that time."""
         self._context = context
-        self.latest: PlaneSnapshot | None = None  # while anybody is connected
+        self._everybody = everybody
         self._states: dict[PeerSid, QualityState] = {}
 
     def watch(self) -> None:
@@ -40,16 +37,16 @@ class Measuring:
         return Counter(state.word for state in self._states.values() if state.word)
 
     def _measure(self) -> None:
-        connections = self._context.connections.values()
-        peers = {one.peer.sid: one.peer for one in connections if one.connected}
-        self._states = {sid: state for sid, state in self._states.items() if sid in peers}
+        peers = [one for one in self._everybody() if any(way.connected for way in one.connections)]
+        here = {peer.sid for peer in peers}
+        self._states = {sid: state for sid, state in self._states.items() if sid in here}
         if not peers:
-            self.latest = None
+            self._context.measured = None
             return
         now = self._context.plane.snapshot()
-        before, self.latest = self.latest, now
+        before, self._context.measured = self._context.measured, now
         if before is not None:
-            for peer in peers.values():
+            for peer in peers:
                 if peer.state is PeerState.ACTIVE:
                     self._judge(peer, before, now)
         self.watch()

@@ -5,10 +5,10 @@ In come subscriptions and the client's answers, out go offers and legs. One offe
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from common.errors import RemoteError
-from sfu.connection import Connection
+from sfu.connection import ConnectedPeer, Connection
 from sfu.context import Context
 from sfu.events import OfferNeeded
 from sfu.model import Description
@@ -20,11 +20,8 @@ from sfu.negotiation.sdp import Session
 from sfu.negotiation.transport import read_transport
 from sfu.renegotiation import Renegotiation
 from sfu.slots import Slot, SlotTable
-from sfu.subscriber import outgoing
+from sfu.subscriber import Subscriber, outgoing
 from sfu.subscription import Subscription
-
-if TYPE_CHECKING:
-    from sfu.peer import Peer
 
 CHANNELS: tuple[tuple[str, bool, int | None], ...] = (  # label, ordered, retransmissions
     ("_reliable", True, None),
@@ -33,13 +30,22 @@ CHANNELS: tuple[tuple[str, bool, int | None], ...] = (  # label, ordered, retran
 )
 
 
+class OfferedPeer(ConnectedPeer, Protocol):
+    """The peer that gets our offers, as we see it."""
+
+    @property
+    def takes_red(self) -> bool:
+        """Whether redundant audio may be offered to it."""
+
+
 class OfferingSender:
     """The subscriber connection of one peer."""
 
-    def __init__(self, context: Context, peer: Peer) -> None:
+    def __init__(self, context: Context, peer: OfferedPeer, subscriber: Subscriber) -> None:
         """Opens the connection and its data channels; asks for the first offer, even with nothing to send."""
         self._context = context
         self._peer = peer
+        self._subscriber = subscriber
         self.connection = Connection(context, peer, offers=True)
         self._slots = SlotTable(reuse=peer.client.browser.lower() != "safari")
         self._offer: Session | None = None
@@ -57,12 +63,12 @@ class OfferingSender:
             publication.sources, red=self._peer.takes_red, stereo=publication.spec.stereo
         )
         if not formats:
-            self._peer.subscriber.fail(subscription, "codec_unsupported")
+            self._subscriber.fail(subscription, "codec_unsupported")
             return
         slot = self._slots.find_free(publication.kind) or self._slots.create(publication.kind)
         if slot is None:
             self._context.refuse("section_limit")
-            self._peer.subscriber.fail(subscription, "unknown")
+            self._subscriber.fail(subscription, "unknown")
             return
         slot.take(subscription, outgoing(subscription, self.connection), formats)
         subscription.slot = slot
@@ -130,9 +136,9 @@ class OfferingSender:
             self._rounds.request()
         elif subscription is not None:
             if subscription.start(agreement, self.connection.transport):
-                self._peer.subscriber.started(subscription)
+                self._subscriber.started(subscription)
             else:
-                self._peer.subscriber.fail(subscription, "codec_unsupported")
+                self._subscriber.fail(subscription, "codec_unsupported")
 
     def _ask(self) -> None:
         self._context.emit(OfferNeeded(self._peer.room, self._peer))

@@ -7,13 +7,14 @@ together; publishing, receiving and negotiation each have a module of their own.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from common.errors import RemoteError
 from common.ids import Identity, PeerSid, TrackSid
 from sfu.answering import AnsweringSender
 from sfu.connection import Connection
 from sfu.context import Context
+from sfu.dataplane import ChannelAddress
 from sfu.events import (
     ChannelsReady,
     ConnectionFailed,
@@ -48,22 +49,45 @@ from sfu.negotiation.parse import parse
 from sfu.negotiation.sdp import Session
 from sfu.negotiation.transport import read_transport
 from sfu.offering import OfferingSender
-from sfu.progress import ANSWERED, CONNECTED, Progress
+from sfu.ports import PeerPort, RoomPort
+from sfu.progress import ANSWERED, CONNECTED, VALIDATED, Progress
 from sfu.publication import Publication
-from sfu.publisher import Publisher
+from sfu.publisher import Publisher, Stage
 from sfu.subscriber import Subscriber
 from sfu.viewing import ViewingSender
 
-if TYPE_CHECKING:
-    from sfu.room import Room
-
 WITHOUT_RED = frozenset({"firefox", "safari"})
+
+
+class Surroundings(RoomPort, Stage, Protocol):
+    """The room, as a peer in it sees it."""
+
+    @property
+    def peers(self) -> Mapping[Identity, Peer]:
+        """Everybody."""
+
+    @property
+    def tracks(self) -> Mapping[TrackSid, Publication]:
+        """Those that are published."""
+
+    @property
+    def over_tcp(self) -> Mapping[Identity, None]:
+        """Who is told of candidates over TCP alone."""
+
+    def prefer_tcp(self, identity: Identity, wanted: bool) -> None:
+        """Whether somebody is, now and after joining anew."""
+
+    def watch_recorders(self) -> None:
+        """Permissions changed."""
+
+    def remove(self, peer: Peer, reason: LeaveReason, *, was_active: bool) -> None:
+        """A peer has left."""
 
 
 class Peer:
     """One participant of a room."""
 
-    def __init__(self, context: Context, room: Room, sid: PeerSid, spec: PeerSpec) -> None:
+    def __init__(self, context: Context, room: Surroundings, sid: PeerSid, spec: PeerSpec) -> None:
         """Starts joining; others learn of it when it is active or publishes."""
         self._context = context
         self.room = room
@@ -83,13 +107,18 @@ class Peer:
         self.subscriber_primary = not spec.single_connection and spec.permissions.can_subscribe
         self.failed = False
         self.last_data_sequence = 0
-        self.publisher = Publisher(context, self)
-        self.subscriber = Subscriber(
-            context, self, auto=spec.auto_subscribe, adaptive=spec.adaptive_stream
-        )
         asked_at = context.clock.now() if spec.asked_at is None else spec.asked_at
         finds_media = bool(room.tracks) and spec.auto_subscribe
-        self.progress = Progress(context, self, since=asked_at, finds_media=finds_media)
+        self._progress = Progress(context, self, since=asked_at, finds_media=finds_media)
+        self.publisher = Publisher(context, self, room)
+        self.subscriber = Subscriber(
+            context,
+            self,
+            room.tracks,
+            self._progress,
+            auto=spec.auto_subscribe,
+            adaptive=spec.adaptive_stream,
+        )
         self._everyone = True
         self._grants: dict[Identity, TrackGrant] = {}
         self._connection: Connection | None = None  # where the client offers
@@ -132,6 +161,11 @@ class Peer:
     def takes_red(self) -> bool:
         """Whether redundant audio may be offered to this client."""
         return self.client.browser.lower() not in WITHOUT_RED
+
+    @property
+    def only_tcp(self) -> bool:
+        """Whether its descriptions show only candidates over TCP."""
+        return self.identity in self.room.over_tcp
 
     @property
     def connections(self) -> Sequence[Connection]:
@@ -236,10 +270,13 @@ class Peer:
         """Our candidate lines."""
         return self.connections[0].candidates() if self.connections else ()
 
+    def handle_validated(self) -> None:
+        """A connectivity check arrived on one of its connections."""
+        self._progress.reach(VALIDATED)
+
     def handle_connected(self, connection: Connection) -> None:
         """DTLS is up on one of its connections."""
-        connection.connected = True
-        self.progress.reach(CONNECTED)
+        self._progress.reach(CONNECTED)
         offering = self._offering
         primary = offering.connection if offering and self.subscriber_primary else self._connection
         if connection is primary and self.state is not PeerState.ACTIVE:
@@ -247,11 +284,6 @@ class Peer:
             self._context.timers.disarm(("active", self.sid))
             self.touch()
             self._context.emit(PeerActive(self.room, self))
-
-    def handle_closed(self, connection: Connection, reason: str) -> None:
-        """One of its connections ended by itself."""
-        connection.close()
-        self.fail(reason)
 
     def fail(self, code: str) -> None:
         """A connection is lost for good; the peer stays a little, for a client that comes back."""
@@ -264,16 +296,15 @@ class Peer:
             ("resume", self.sid), at, lambda: self.leave(LeaveReason.CONNECTION_TIMEOUT)
         )
 
-    def channel(self, label: str) -> tuple[Connection, int] | None:
+    def channel(self, label: str) -> ChannelAddress | None:
         """The open channel to reach it on: ours on the subscriber connection, else the client's own."""
         connection = self._offering.connection if self._offering is not None else self._connection
         stream = connection.channel_stream(label) if connection is not None else None
-        return None if connection is None or stream is None else (connection, stream)
+        return None if connection is None or stream is None else (connection.transport, stream)
 
     def handle_channel_opened(self, connection: Connection, stream: int, label: str) -> None:
-        """A data channel is open."""
-        taken = connection.handle_channel_opened(stream, label)
-        if taken and self.channel(label) == (connection, stream):
+        """A data channel is open; told once it is the one to reach the peer on."""
+        if self.channel(label) == (connection.transport, stream):
             self._context.emit(ChannelsReady(self.room, self, label))
 
     # -- publishing --
@@ -321,7 +352,7 @@ class Peer:
                     event = SubscriptionAllowed(self.room, peer, self, one.sid, allowed)
                     self._context.emit(event)
 
-    def allows(self, peer: Peer, track: TrackSid) -> bool:
+    def allows(self, peer: PeerPort, track: TrackSid) -> bool:
         """Whether the rules of this publisher let `peer` subscribe; recorders are exempt."""
         if self._everyone or peer.permissions.recorder:
             return True
@@ -376,7 +407,7 @@ class Peer:
         state = advance(self.state, Step.JOIN_SENT)
         if state is not self.state:
             self.state = state
-            self.progress.reach(ANSWERED)
+            self._progress.reach(ANSWERED)
             self.touch()
 
     def leave(self, reason: LeaveReason) -> None:
@@ -416,11 +447,13 @@ class Peer:
     def _sender(self) -> AnsweringSender | ViewingSender | None:
         """How tracks reach a client with a single connection; an encoder takes none."""
         if self.renegotiates:
-            return AnsweringSender(self._context, self)
-        return ViewingSender(self._context, self) if self.protocol == "whep" else None
+            return AnsweringSender(self._context, self, self.subscriber)
+        if self.protocol == "whep":
+            return ViewingSender(self._context, self, self.subscriber)
+        return None
 
     def _open_subscriber(self) -> None:
-        self._offering = OfferingSender(self._context, self)
+        self._offering = OfferingSender(self._context, self, self.subscriber)
         self.subscriber.sender = self._offering
         self.subscriber.bind_all()
 

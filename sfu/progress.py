@@ -6,14 +6,12 @@ what a person did later, as time that the join took.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from sfu.context import Context
 from sfu.events import JoinProgressed
 from sfu.limits import JOIN_WINDOW
-
-if TYPE_CHECKING:
-    from sfu.peer import Peer
+from sfu.ports import PeerPort
 
 ANSWERED: Final = "answered"  # the join answer was handed to the socket
 VALIDATED: Final = "validated"  # ICE: the first authenticated check
@@ -25,7 +23,9 @@ STAGES: Final = (ANSWERED, VALIDATED, CONNECTED, MEDIA)
 class Progress:
     """The stages of one join."""
 
-    def __init__(self, context: Context, peer: Peer, *, since: float, finds_media: bool) -> None:
+    def __init__(
+        self, context: Context, peer: PeerPort, *, since: float, finds_media: bool
+    ) -> None:
         """`since`: monotonic seconds when the peer asked; `finds_media`: somebody published already."""
         self._context = context
         self._peer = peer

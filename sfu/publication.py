@@ -5,7 +5,7 @@ In come agreements about its section and what the data plane sees arrive, out go
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from common.ids import PeerSid, TrackId, TrackSid, TransportId
 from sfu.allocation import LayerOption, layer_options
@@ -18,10 +18,7 @@ from sfu.model import LayerSpec, PublicationSpec, Quality, TrackKind, TrackSourc
 from sfu.negotiation.answer import Agreement
 from sfu.negotiation.codecs import SCALABLE, Format
 from sfu.negotiation.sdp import Section
-
-if TYPE_CHECKING:
-    from sfu.peer import Peer
-    from sfu.subscription import Subscription
+from sfu.ports import PeerPort
 
 RID_FAMILIES = (("q", "h", "f"), ("2", "1", "0"), ("l", "m", "h"), ("low", "mid", "high"))
 STREAMS = {  # LiveKit's sync groups
@@ -32,10 +29,32 @@ STREAMS = {  # LiveKit's sync groups
 }
 
 
+class PublishingPeer(PeerPort, Protocol):
+    """The peer, as its tracks and their subscribers see it."""
+
+    def touch(self) -> None:
+        """What others may know of it changed."""
+
+    def allows(self, peer: PeerPort, track: TrackSid) -> bool:
+        """Whether its rules let `peer` subscribe to that track."""
+
+
+class Delivery(Protocol):
+    """A subscription, as its track sees it."""
+
+    def retarget(self) -> None:
+        """The layers changed: chooses again."""
+
+    def restart(self) -> None:
+        """The codecs changed: negotiates anew."""
+
+
 class Publication:
     """One announced track; `published` once its media is negotiated and everybody may know of it."""
 
-    def __init__(self, context: Context, peer: Peer, sid: TrackSid, spec: PublicationSpec) -> None:
+    def __init__(
+        self, context: Context, peer: PublishingPeer, sid: TrackSid, spec: PublicationSpec
+    ) -> None:
         """Starts announced; a section of an offer completes it."""
         self._context = context
         self.peer = peer
@@ -54,7 +73,7 @@ class Publication:
         self.track: TrackId | None = None
         self.formats: tuple[Format, ...] = ()
         self.alive: set[int] = set()
-        self.subscriptions: dict[PeerSid, Subscription] = {}
+        self.subscriptions: dict[PeerSid, Delivery] = {}  # by who receives
         self._described: TrackSpec | None = None
         self.dynacast = Dynacast(
             schedule=self._schedule_dynacast,
@@ -80,7 +99,7 @@ class Publication:
     @property
     def bitrates(self) -> tuple[int, ...]:
         """Bit/s of each stream, low to high, as last measured; empty while unknown."""
-        latest = self._context.measuring.latest
+        latest = self._context.measured
         stats = latest.tracks.get(self.track) if latest and self.track is not None else None
         return tuple(stats.stream_bps) if stats is not None else ()
 
@@ -155,8 +174,8 @@ class Publication:
         self.layers = _resolved(spec)
         self.retarget()
 
-    def handle_stream(self, stream: int, active: bool, codec: CodecName) -> bool:
-        """A stream started or stopped; whether it comes in another codec than everybody thought."""
+    def handle_stream(self, stream: int, active: bool, codec: CodecName) -> None:
+        """A stream started or stopped, perhaps in another codec than everybody thought."""
         if active:
             self._note_start()
             self.alive.add(stream)
@@ -166,7 +185,8 @@ class Publication:
         if other:
             self.mime_type = f"{self.kind}/{codec}"
         self.retarget()
-        return other
+        if other:
+            self.restart_subscriptions()
 
     def _note_start(self) -> None:
         """Tells how long the first packet took, unless its publisher had muted the track meanwhile."""
@@ -180,6 +200,12 @@ class Publication:
         """The layers changed: lets each subscription choose again."""
         for subscription in self.subscriptions.values():
             subscription.retarget()
+
+    def restart_subscriptions(self) -> None:
+        """It comes in other codecs than its subscribers negotiated."""
+        self.peer.touch()
+        for subscription in list(self.subscriptions.values()):
+            subscription.restart()
 
     def close(self) -> None:
         """Ends the track in the data plane; its subscriptions have ended before."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from common.errors import RemoteError
 from common.ids import TrackSid, TransportId, new_sid
@@ -18,10 +18,7 @@ from sfu.negotiation.answer import Agreement, SectionPlan
 from sfu.negotiation.codecs import NAMES, formats_of
 from sfu.negotiation.sdp import Section, Session
 from sfu.negotiation.transport import carried
-from sfu.publication import Publication, track_id_of
-
-if TYPE_CHECKING:
-    from sfu.peer import Peer
+from sfu.publication import Publication, PublishingPeer, track_id_of
 
 SID_LETTERS = {
     TrackSource.CAMERA: "C",
@@ -33,13 +30,24 @@ FALLBACK_CODECS = {TrackKind.AUDIO: "opus", TrackKind.VIDEO: "vp8"}
 Matches = dict[str, Publication]  # by mid
 
 
+class Stage(Protocol):
+    """The room, as those who publish in it see it."""
+
+    def publish(self, publication: Publication) -> None:
+        """Media of a track is negotiated: everybody may know and subscribe."""
+
+    def unpublish(self, publication: Publication, *, by_server: bool) -> None:
+        """A track is over, whether it was published or only announced."""
+
+
 class Publisher:
     """The publishing side of one peer."""
 
-    def __init__(self, context: Context, peer: Peer) -> None:
+    def __init__(self, context: Context, peer: PublishingPeer, stage: Stage) -> None:
         """Nothing is announced yet."""
         self._context = context
         self._peer = peer
+        self._stage = stage
         self.publications: dict[TrackSid, Publication] = {}
         self._waiting: dict[str, tuple[Section, Agreement]] = {}  # media that nobody announced
         self._transport: TransportId | None = None
@@ -146,7 +154,7 @@ class Publisher:
     def end(self, publication: Publication, *, by_server: bool) -> None:
         """A track is over."""
         self.publications.pop(publication.sid, None)
-        self._peer.room.unpublish(publication, by_server=by_server)
+        self._stage.unpublish(publication, by_server=by_server)
 
     def enforce(self) -> None:
         """Permissions changed: ends what is no longer allowed."""
@@ -173,9 +181,9 @@ class Publisher:
         assert self._transport is not None  # noqa: S101 - sections come with a transport
         changed = publication.attach(section, agreement, self._transport)
         if not publication.published:
-            self._peer.room.publish(publication)
+            self._stage.publish(publication)
         elif changed:
-            self._peer.room.restart_subscriptions(publication)
+            publication.restart_subscriptions()
 
     def _find_waiting(self, publication: Publication) -> str | None:
         identities = {track_id_of(section) for section, _ in self._waiting.values()}

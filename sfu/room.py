@@ -131,15 +131,9 @@ class Room:
         publication.close()
         publication.peer.touch()
         if was_published:
-            peer = publication.peer
-            self._context.emit(TrackUnpublished(self, peer, publication, by_server))
+            event = TrackUnpublished(self, publication.peer, publication, by_server)
+            self._context.emit(event)
             self._count_later()
-
-    def restart_subscriptions(self, publication: Publication) -> None:
-        """A track comes in other codecs than its subscribers negotiated."""
-        publication.peer.touch()
-        for subscription in list(publication.subscriptions.values()):
-            subscription.peer.subscriber.restart(subscription)
 
     def remove(self, peer: Peer, reason: LeaveReason, *, was_active: bool) -> None:
         """A peer has left."""

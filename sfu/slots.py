@@ -8,15 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from sfu.dataplane import Kind
 from sfu.limits import MAX_SECTIONS
 from sfu.negotiation.answer import Outgoing
 from sfu.negotiation.codecs import Format
-
-if TYPE_CHECKING:
-    from sfu.subscription import Subscription
+from sfu.subscription import Subscription
 
 
 @dataclass(slots=True, eq=False)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
 
+from common.clock import Clock
 from common.ids import PeerSid, TrackId
 from sfu.dataplane import AudioLevel
-from sfu.events import SpeakersChanged
+from sfu.events import SfuEvent, SpeakersChanged
 from sfu.limits import SPEAKER_INTERVAL
+from sfu.owners import TrackOwner
+from sfu.ports import PeerPort, RoomPort
 from sfu.speakers import Speakers
-
-if TYPE_CHECKING:
-    from sfu.context import Context
-    from sfu.peer import Peer
-    from sfu.room import Room
+from sfu.timers import Timers
 
 KEY = ("speakers",)
 
@@ -22,20 +20,29 @@ KEY = ("speakers",)
 class Speaking:
     """Active speakers of all rooms; idle while nobody is heard."""
 
-    def __init__(self, context: Context) -> None:
-        """Nobody speaks."""
-        self._context = context
+    def __init__(
+        self,
+        tracks: Mapping[TrackId, TrackOwner],
+        timers: Timers,
+        clock: Clock,
+        emit: Callable[[SfuEvent], None],
+    ) -> None:
+        """Nobody speaks; `tracks` are those that exist at any time."""
+        self._tracks = tracks
+        self._timers = timers
+        self._clock = clock
+        self._emit = emit
         self._speakers = Speakers()
         self._levels: dict[PeerSid, dict[TrackId, float]] = {}
 
     def handle_levels(self, levels: Sequence[AudioLevel]) -> None:
         """A report of the data plane; muted tracks don't count."""
-        tracks = self._context.tracks
+        tracks = self._tracks
         audible = [
             level for level in levels if level.track in tracks and not tracks[level.track].muted
         ]
         self._speakers.observe(audible)
-        if not self._speakers.idle and not self._context.timers.armed(KEY):
+        if not self._speakers.idle and not self._timers.armed(KEY):
             self._arm()
 
     def forget(self, track: TrackId | None) -> None:
@@ -49,17 +56,17 @@ class Speaking:
             self._arm()
 
     def _arm(self) -> None:
-        at = self._context.clock.now() + SPEAKER_INTERVAL
-        self._context.timers.arm(KEY, at, self._close_window)
+        at = self._clock.now() + SPEAKER_INTERVAL
+        self._timers.arm(KEY, at, self._close_window)
 
     def _tell(self, changes: Sequence[tuple[TrackId, float]]) -> None:
         """One event per room with the peers whose level changed."""
-        rooms: dict[Room, dict[Peer, float]] = {}
+        rooms: dict[RoomPort, dict[PeerPort, float]] = {}
         for track, level in changes:
-            publication = self._context.tracks.get(track)
-            if publication is None:
+            owner = self._tracks.get(track)
+            if owner is None:
                 continue
-            peer = publication.peer
+            peer = owner.peer
             own = self._levels.setdefault(peer.sid, {})
             before = max(own.values(), default=0.0)
             own[track] = level
@@ -71,4 +78,4 @@ class Speaking:
             if after != before:
                 rooms.setdefault(peer.room, {})[peer] = after
         for room, speakers in rooms.items():
-            self._context.emit(SpeakersChanged(room, tuple(speakers.items())))
+            self._emit(SpeakersChanged(room, tuple(speakers.items())))

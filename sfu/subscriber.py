@@ -5,21 +5,20 @@ In come wishes and news of tracks, out go subscriptions, bound to sections by a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Iterable, Mapping
+from typing import Protocol
 
 from common.ids import TrackSid
+from sfu.connection import Connection
 from sfu.context import Context
 from sfu.events import SubscriptionFailed, TrackSubscribed
 from sfu.limits import MAX_TRACK_SETTINGS, MAX_WISHES, TRACK_WAIT
 from sfu.model import PeerState, Quality, TrackSettings
 from sfu.negotiation.answer import Outgoing
+from sfu.ports import PeerPort
+from sfu.progress import MEDIA, Progress
+from sfu.publication import Publication
 from sfu.subscription import Subscription
-
-if TYPE_CHECKING:
-    from sfu.connection import Connection
-    from sfu.peer import Peer
-    from sfu.publication import Publication
 
 
 class Sender(Protocol):
@@ -35,10 +34,24 @@ class Sender(Protocol):
 class Subscriber:
     """The receiving side of one peer."""
 
-    def __init__(self, context: Context, peer: Peer, *, auto: bool, adaptive: bool) -> None:
-        """`auto`: wants every track it did not refuse; `adaptive`: starts low until it says what it sees."""
+    def __init__(
+        self,
+        context: Context,
+        peer: PeerPort,
+        tracks: Mapping[TrackSid, Publication],
+        progress: Progress,
+        *,
+        auto: bool,
+        adaptive: bool,
+    ) -> None:
+        """`tracks` are the room's. `auto`: wants every one that it did not refuse.
+
+        `adaptive`: starts low until it says what it sees.
+        """
         self._context = context
         self._peer = peer
+        self._tracks = tracks
+        self._progress = progress
         self._auto = auto
         self._default = TrackSettings(quality=Quality.LOW if adaptive else Quality.HIGH)
         self._wanted: set[TrackSid] = set()
@@ -51,7 +64,7 @@ class Subscriber:
         """Wishes for tracks; what exists is subscribed, the rest is waited for."""
         for track in tracks:
             self._refused.discard(track)
-            publication = self._peer.room.tracks.get(track)
+            publication = self._tracks.get(track)
             if publication is None and len(self._wanted) >= MAX_WISHES:
                 self._context.refuse("wish_limit")
                 continue
@@ -71,7 +84,7 @@ class Subscriber:
                 self._context.refuse("wish_limit")
             elif self._auto:
                 self._refused.add(track)
-            publication = self._peer.room.tracks.get(track)
+            publication = self._tracks.get(track)
             if publication is not None:
                 self.consider(publication)
 
@@ -105,7 +118,7 @@ class Subscriber:
         self._settings.pop(publication.sid, None)
 
     def restart(self, subscription: Subscription) -> None:
-        """The track changed its codecs: negotiates it anew, also where it had failed before."""
+        """Negotiates a track anew that changed its codecs, also where it had failed before."""
         self._release(subscription)
         subscription.failed = False
         subscription.retarget()
@@ -126,6 +139,10 @@ class Subscriber:
             publication.watched = True
             room = self._peer.room
             self._context.emit(TrackSubscribed(room, publication.peer, publication))
+
+    def handle_media(self) -> None:
+        """The first media of any track is on its way."""
+        self._progress.reach(MEDIA)
 
     def fail(self, subscription: Subscription, code: str) -> None:
         """A subscription can't be had; the wish stays, in case the track changes."""
@@ -158,7 +175,7 @@ class Subscriber:
 
     def _make(self, publication: Publication) -> None:
         settings = self._settings.get(publication.sid, self._default)
-        subscription = Subscription(self._context, self._peer, publication, settings)
+        subscription = Subscription(self._context, self, publication, settings)
         self.subscriptions[publication.sid] = subscription
         publication.subscriptions[self._peer.sid] = subscription
         if self.sender is not None:

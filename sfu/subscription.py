@@ -2,41 +2,75 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from common.ids import LegId, TransportId
 from sfu import allocation
 from sfu.context import Context
-from sfu.dataplane import LegSpec
-from sfu.model import Quality, TrackSettings
+from sfu.dataplane import Kind, LegSpec
+from sfu.model import Quality, TrackKind, TrackSettings
 from sfu.negotiation import extensions
 from sfu.negotiation.answer import Agreement, Outgoing
 from sfu.negotiation.codecs import payload_maps
+from sfu.publication import Publication
 
-if TYPE_CHECKING:
-    from sfu.peer import Peer
-    from sfu.publication import Publication
-    from sfu.slots import Slot
+
+class Receiver(Protocol):
+    """Whoever receives the track, as the subscription sees it."""
+
+    def restart(self, subscription: Subscription) -> None:
+        """The track changed its codecs."""
+
+    def handle_media(self) -> None:
+        """Media is on its way."""
+
+
+class Place(Protocol):
+    """The section in which the track is sent, as the subscription sees it."""
+
+    @property
+    def mid(self) -> str:
+        """Of the section."""
+
+    @property
+    def kind(self) -> Kind:
+        """Audio or video."""
+
+    @property
+    def outgoing(self) -> Outgoing | None:
+        """How the section shows in our descriptions while a track has it."""
+
+    def release(self) -> None:
+        """The track needs it no more."""
 
 
 class Subscription:
-    """Waits for a slot, then for its negotiation, then has a leg."""
+    """Waits for a place, then for its negotiation, then has a leg."""
 
     def __init__(
-        self, context: Context, peer: Peer, publication: Publication, settings: TrackSettings
+        self,
+        context: Context,
+        receiver: Receiver,
+        publication: Publication,
+        settings: TrackSettings,
     ) -> None:
-        """`peer` receives `publication`."""
+        """`receiver` gets `publication`."""
         self._context = context
-        self.peer = peer
+        self._receiver = receiver
         self.publication = publication
         self.settings = settings
-        self.slot: Slot | None = None
+        self.slot: Place | None = None
         self.leg: LegId | None = None
         self.current: int | None = None  # layer on the wire
         self.failed = False  # no common codec; waits for the track to change
         self._target: tuple[int, int] | None = None
         self._quality = Quality.OFF  # what dynacast counts for it
         self.retarget()
+
+    @property
+    def track_kind(self) -> TrackKind:
+        """Audio or video."""
+        return self.publication.spec.kind
 
     def start(self, agreement: Agreement, transport: TransportId) -> bool:
         """Its section is negotiated: adds the leg. False if the subscriber has no codec of the track."""
@@ -87,6 +121,16 @@ class Subscription:
         if target != self._target:
             self._target = target
             self._context.plane.set_leg(self.leg, target)
+
+    def restart(self) -> None:
+        """The track changed its codecs: negotiates it anew."""
+        self._receiver.restart(self)
+
+    def handle_layer(self, layer: int | None) -> None:
+        """What the leg carries now."""
+        self.current = layer
+        if layer is not None:
+            self._receiver.handle_media()
 
     def fail(self) -> None:
         """The subscriber can't decode the track."""

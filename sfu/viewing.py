@@ -8,7 +8,7 @@ by MID or payload type (RFC 8843 section 9.2).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from common.errors import RemoteError
 from common.ids import PeerSid, TrackSid
@@ -22,11 +22,10 @@ from sfu.negotiation.offer import OfferedSection, build_offer, read_answer
 from sfu.negotiation.parse import parse
 from sfu.negotiation.sdp import Session
 from sfu.negotiation.transport import carried, read_transport
+from sfu.ports import PeerPort
 from sfu.slots import Slot
+from sfu.subscriber import Subscriber
 from sfu.subscription import Subscription
-
-if TYPE_CHECKING:
-    from sfu.peer import Peer
 
 # Pictures choose first: sound then prefers whoever is seen.
 KINDS: Final[tuple[Kind, Kind]] = ("video", "audio")
@@ -37,10 +36,11 @@ UNLISTED: Final = 0  # in place of an SSRC that no description names
 class ViewingSender:
     """The sections of one viewer."""
 
-    def __init__(self, context: Context, peer: Peer) -> None:
+    def __init__(self, context: Context, peer: PeerPort, subscriber: Subscriber) -> None:
         """Waits for the viewer's offer, or to be asked for ours."""
         self._context = context
         self._peer = peer
+        self._subscriber = subscriber
         self._connection: Connection | None = None
         self._offer: Session | None = None  # ours, until it is answered
         self._order: tuple[str, ...] = ()  # every section's mid
@@ -164,7 +164,7 @@ class ViewingSender:
         )
         del self._waiting[subscription]
         if slot is None:
-            self._peer.subscriber.fail(subscription, "codec_unsupported")
+            self._subscriber.fail(subscription, "codec_unsupported")
             return
         kind = slot.kind
         described = self._described(slot.mid)
@@ -180,7 +180,7 @@ class ViewingSender:
         )
         subscription.slot = slot
         subscription.start(self._agreements[slot.mid], connection.transport)
-        self._peer.subscriber.started(subscription)
+        self._subscriber.started(subscription)
 
     def _negotiated(self, kind: Kind) -> Sequence[Slot]:
         return [

@@ -34,8 +34,9 @@ from compliance.events import (
 )
 from compliance.words import MAX_ITEMS, Decision, Gate, Pseudonym, Role, check_identifier
 from sfu.model import PeerKind, PeerSpec, Permissions, PublicationSpec
+from sfu.ports import PeerPort, RoomPort
 from signalling.grants import Grants
-from signalling.ports import Act, PeerPort, Person, RoomPort
+from signalling.ports import Act, Person
 
 SYSTEM: Final = Actor(Role.SYSTEM)
 GRANTED: Final = Why(Gate.ADMIT, Decision.GRANTED)

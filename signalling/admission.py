@@ -16,8 +16,8 @@ from common.ids import RoomName
 from crypto.tokens import SigningKeys, verify
 from sfu.model import PeerSpec, RoomOptions
 from signalling import convert
+from signalling.facts import check_facts
 from signalling.grants import Grants, parse_grants, with_overrides
-from signalling.handlers.presence import check_facts
 from signalling.joining import JoinParams, parse_join, parse_query
 from signalling.limits import MAX_NAME
 from signalling.ports import Rooms

@@ -23,6 +23,7 @@ from common.clock import Clock
 from common.errors import RemoteError
 from crypto.tokens import SigningKeys
 from sfu.model import RoomOptions
+from sfu.ports import PeerPort
 from signalling.addresses import Proxies
 from signalling.admission import Admission, Attempt, Authorizer
 from signalling.clients import PUBLISH_CODECS
@@ -34,7 +35,7 @@ from signalling.ledger import Ledger
 from signalling.limits import API_RATE, JOIN_RATE, Rate
 from signalling.messages import IceServer, ServerFacts
 from signalling.page import Page
-from signalling.ports import Gate, PeerPort, Rooms, Trail
+from signalling.ports import Gate, Rooms, Trail
 from signalling.room_service import SERVICE, RoomService
 from signalling.twirp import Twirp
 from signalling.websocket import SignalSockets, refusal

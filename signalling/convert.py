@@ -26,7 +26,7 @@ from sfu.model import (
     TrackSettings,
     TrackSource,
 )
-from signalling.ports import PeerPort, PublicationPort, RoomPort
+from sfu.ports import PeerPort, PublicationPort, RoomPort
 
 _SOURCES: Final = {
     TrackSource.UNKNOWN: models.TrackSource.UNKNOWN,

@@ -5,18 +5,17 @@ In: messages of data channels, packets of the server's API. Out: messages on the
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from common.errors import RemoteError
 from common.ids import PeerSid, RoomSid
+from sfu.ports import PeerPort, RoomPort
 from signalling.data import RELIABLE, Nonces, RecentData, Routed, Sender, route
 from signalling.member import Member
-from signalling.ports import PeerPort, RoomPort
-
-if TYPE_CHECKING:
-    from signalling.hub import Hub
+from signalling.ports import Rooms
+from signalling.roster import Roster
 
 
 @dataclass(slots=True)
@@ -28,9 +27,11 @@ class _RoomData:
 class DataFeed:
     """Data of all rooms."""
 
-    def __init__(self, hub: Hub) -> None:
-        """`hub` knows members, rooms and refusals."""
-        self._hub = hub
+    def __init__(self, roster: Roster, engine: Rooms, refusals: Counter[str]) -> None:
+        """`engine` delivers; what may not travel is counted in `refusals`."""
+        self._roster = roster
+        self._engine = engine
+        self._refusals = refusals
         self._rooms: dict[RoomSid, _RoomData] = {}
 
     def handle_message(
@@ -43,7 +44,7 @@ class DataFeed:
         try:
             packet = route(data, label, sender)
         except RemoteError as error:
-            self._hub.refusals[error.code] += 1
+            self._refusals[error.code] += 1
             return
         if packet.sequence:
             peer.last_data_sequence = packet.sequence
@@ -53,7 +54,7 @@ class DataFeed:
         """Sends a packet to everybody it is meant for, once per nonce."""
         state = self._rooms.setdefault(room.sid, _RoomData())
         if not state.nonces.is_new(packet.nonce):
-            self._hub.refusals["data_nonce_repeated"] += 1
+            self._refusals["data_nonce_repeated"] += 1
             return
         if packet.label == RELIABLE:
             state.recent.add(packet, now)
@@ -64,23 +65,23 @@ class DataFeed:
             and self._is_ready(peer, packet.label)
         ]
         if receivers:
-            self._hub.rooms.send_data(receivers, packet.label, packet.data)
+            self._engine.send_data(receivers, packet.label, packet.data)
 
     def channel_ready(self, peer: PeerPort, label: str, now: float) -> None:
         """A channel opened: whoever just joined gets the reliable packets that it missed since."""
-        member = self._hub.members.get(peer.sid)
+        member = self._roster.members.get(peer.sid)
         if member is None or label in member.channels:
             return
         member.channels.add(label)
         if label == RELIABLE:
             for packet in self._recent(member, member.joined_at, now):
-                self._hub.rooms.send_data([peer], packet.label, packet.data)
+                self._engine.send_data([peer], packet.label, packet.data)
 
     def replay(self, member: Member, after: Mapping[PeerSid, int], now: float) -> None:
         """A resumed client got packets of some senders up to a number; what is newer follows again."""
         for packet in self._recent(member, 0.0, now):
             if packet.sequence > after.get(packet.sender, packet.sequence):
-                self._hub.rooms.send_data([member.peer], packet.label, packet.data)
+                self._engine.send_data([member.peer], packet.label, packet.data)
 
     def forget_room(self, room: RoomSid) -> None:
         """The room is gone."""
@@ -97,7 +98,7 @@ class DataFeed:
 
     def _is_ready(self, peer: PeerPort, label: str) -> bool:
         """Members count from the event on, so that nothing reaches them twice through `channel_ready`."""
-        member = self._hub.members.get(peer.sid)
+        member = self._roster.members.get(peer.sid)
         if member is None:
-            return self._hub.rooms.channel_open(peer, label)
+            return self._engine.channel_open(peer, label)
         return label in member.channels

@@ -13,11 +13,12 @@ from typing import Final
 from common.errors import RemoteError
 from common.ids import RoomName, RoomSid
 from sfu.model import PeerSpec, RoomOptions
+from sfu.ports import PeerPort, RoomPort
 from signalling import acts
 from signalling.admission import ROOM_UNKNOWN_TEXT, Admission, Attempt, Ticket, merged
 from signalling.grants import Grants
 from signalling.ledger import UNRECORDABLE, Ledger
-from signalling.ports import Gate, PeerPort, RoomPort, Rooms
+from signalling.ports import Gate, Rooms
 
 ROOM_ATTEMPTS: Final = 3  # rooms that may end under an admission, one after the other
 # Refusals that say nothing about a token: whoever is refused so is not known yet, or nothing was decided.

@@ -7,18 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from livekit.protocol import models
+
+from common.clock import Clock
 from common.ids import PeerSid, RoomSid, TrackSid
 from sfu.model import TrackKind
-from signalling import messages
+from sfu.ports import PeerPort, RoomPort
+from signalling import convert, messages
 from signalling.limits import QUALITY_GATHER, ROOM_UPDATE_INTERVAL
 from signalling.member import Member
-from signalling.ports import PeerPort, RoomPort
+from signalling.roster import Roster
+from signalling.schedule import Schedule
 from signalling.wire import Outbound
-
-if TYPE_CHECKING:
-    from signalling.hub import Hub
 
 # First protocols that know a message.
 _SPEAKERS: Final = 3
@@ -38,29 +40,38 @@ class _RoomTold:
 class Feeds:
     """Feeds of all rooms."""
 
-    def __init__(self, hub: Hub) -> None:
-        """`hub` knows members, codecs and schedule."""
-        self._hub = hub
+    def __init__(
+        self, roster: Roster, schedule: Schedule, clock: Clock, codecs: Sequence[str]
+    ) -> None:
+        """`codecs` are those that a room may publish, as MIME types."""
+        self._roster = roster
+        self._schedule = schedule
+        self._clock = clock
+        self._codecs = codecs
         self._told: dict[RoomSid, _RoomTold] = {}
         self._quality: dict[RoomSid, dict[PeerSid, tuple[PeerPort, str, float]]] = {}
 
     # -- the room -------------------------------------------------------------------------------
 
+    def describe(self, room: RoomPort) -> models.Room:
+        """A room as of now."""
+        return convert.room_message(room, self._codecs, wall=self._clock.wall())
+
     def room(self, room: RoomPort) -> Outbound:
         """A room update as of now."""
-        return Outbound(messages.room_update(self._hub.room_message(room)))
+        return Outbound(messages.room_update(self.describe(room)))
 
     def room_changed(self, room: RoomPort, now: float) -> None:
         """Metadata and recording are told at once, counts at most every few seconds."""
-        members = self._hub.members_of(room.sid)
+        members = self._roster.members_of(room.sid)
         if not members:
             return
         facts = (room.metadata, room.recording)
         told = self._told.get(room.sid)
         if told is not None and told.facts == facts and now < told.at + ROOM_UPDATE_INTERVAL:
-            self._hub.schedule.put_if_absent(("room", room.name), told.at + ROOM_UPDATE_INTERVAL)
+            self._schedule.put_if_absent(("room", room.name), told.at + ROOM_UPDATE_INTERVAL)
             return
-        self._hub.schedule.remove(("room", room.name))
+        self._schedule.remove(("room", room.name))
         self._told[room.sid] = _RoomTold(facts, now)
         outbound = self.room(room)
         for member in members:
@@ -71,15 +82,15 @@ class Feeds:
         """The room is gone."""
         self._told.pop(room.sid, None)
         self._quality.pop(room.sid, None)
-        self._hub.schedule.remove(("room", room.name))
-        self._hub.schedule.remove(("quality", room.sid))
+        self._schedule.remove(("room", room.name))
+        self._schedule.remove(("quality", room.sid))
 
     # -- speakers -------------------------------------------------------------------------------
 
     def speakers_changed(self, room: RoomPort, speakers: Sequence[tuple[PeerPort, float]]) -> None:
         """Tells each member of the speakers that it receives, and of itself."""
         audios = {speaker.sid: _tracks(speaker, TrackKind.AUDIO) for speaker, _ in speakers}
-        for member in self._hub.members_of(room.sid):
+        for member in self._roster.members_of(room.sid):
             subscribed = frozenset(member.peer.subscribed_tracks)
             entries = [
                 (speaker.sid, level)
@@ -95,7 +106,7 @@ class Feeds:
         gone = [
             (sid, 0.0)
             for sid in sorted(member.heard)
-            if (speaker := self._hub.peer_of(sid)) is None
+            if (speaker := self._roster.peer_of(sid)) is None
             or not _hears(member, subscribed, speaker, _tracks(speaker, TrackKind.AUDIO))
         ]
         self._tell_speakers(member, gone)
@@ -103,7 +114,7 @@ class Feeds:
     def simulate_speech(self, member: Member, seconds: int, now: float) -> None:
         """Pretends that `member` speaks, to everybody, for some seconds."""
         self._pretend(member, SIMULATED_LEVEL)
-        self._hub.schedule.put(("speech", member.peer.sid), now + seconds)
+        self._schedule.put(("speech", member.peer.sid), now + seconds)
 
     def end_speech(self, member: Member) -> None:
         """The pretended speech is over."""
@@ -112,7 +123,7 @@ class Feeds:
     def _pretend(self, member: Member, level: float) -> None:
         entries = [(member.peer.sid, level)]
         outbound = Outbound(messages.speakers(entries))
-        for each in self._hub.members_of(member.room.sid):
+        for each in self._roster.members_of(member.room.sid):
             each.told.speakers(entries)
             if each.session is not None:
                 each.session.deliver(outbound)
@@ -134,7 +145,7 @@ class Feeds:
     ) -> None:
         """Reports of a room are gathered for a moment and told together."""
         self._quality.setdefault(room.sid, {})[peer.sid] = (peer, quality, score)
-        self._hub.schedule.put_if_absent(("quality", room.sid), now + QUALITY_GATHER)
+        self._schedule.put_if_absent(("quality", room.sid), now + QUALITY_GATHER)
 
     def tell_quality(self, room: RoomSid) -> None:
         """Each member learns its own quality and that of the publishers that it receives."""
@@ -145,7 +156,7 @@ class Feeds:
             if not peer.permissions.hidden
             for sid in peer.publications
         }
-        for member in self._hub.members_of(room):
+        for member in self._roster.members_of(room):
             protocol = member.peer.client.protocol
             if member.session is None or protocol < _QUALITY:
                 continue

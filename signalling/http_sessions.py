@@ -20,6 +20,7 @@ from common.redact import Redacted
 from compliance.events import Target
 from sfu import events
 from sfu.model import LeaveReason, PeerSpec, PeerState, PublicationSpec
+from sfu.ports import PeerPort, RoomPort
 from signalling import acts
 from signalling.addresses import Proxies, rate_key
 from signalling.admission import Admission, Attempt, Ticket
@@ -27,7 +28,7 @@ from signalling.door import Door
 from signalling.hub import Hub
 from signalling.limits import JOIN_RATE, MAX_FRAGMENT, Rate
 from signalling.messages import IceServer
-from signalling.ports import Act, PeerPort, RoomPort
+from signalling.ports import Act
 from signalling.rates import KeyedBuckets
 from signalling.resources import read_text, require_match
 

@@ -1,4 +1,4 @@
-"""Knows every member and its session; turns events of the sfu into messages for those whom they concern.
+"""Brings members in; turns events of the sfu into messages on the sessions of those whom they concern.
 
 In: joins and resumes from the sockets, events from the sfu (its only listener here), deadlines. Out: messages on
 sessions. Must not: do I/O; everything happens inside calls.
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from livekit.protocol import models, rtc
+from livekit.protocol import rtc
 
 from common.clock import Clock
 from common.errors import LocalError, RemoteError
@@ -21,20 +21,21 @@ from compliance.events import Target
 from crypto.tokens import MAX_TOKEN_LENGTH, SigningKeys, issue
 from sfu import events
 from sfu.model import LeaveReason
-from signalling import acts, clients, convert, messages
+from sfu.ports import PeerPort, RoomPort
+from signalling import acts, clients, messages
 from signalling.data_feed import DataFeed
 from signalling.effects import CloseCode
+from signalling.facts import facts_of
 from signalling.feeds import Feeds
 from signalling.grants import Grants, refreshed_claims
-from signalling.handlers import negotiation
-from signalling.handlers.publishing import retry_queued
 from signalling.joining import JoinParams
 from signalling.ledger import Ledger
 from signalling.limits import REFRESH_INTERVAL, REFRESH_LIFE, REFRESH_RETRY
 from signalling.member import Member
 from signalling.messages import IceServer, JoinFacts, ServerFacts
-from signalling.people import People, facts_of
-from signalling.ports import PeerPort, Recorded, RoomPort, Rooms, Trail
+from signalling.people import People
+from signalling.ports import Recorded, Rooms, Trail
+from signalling.roster import Roster
 from signalling.schedule import Schedule
 from signalling.session import Session
 from signalling.told import Farewells
@@ -68,20 +69,17 @@ class Hub:
         self.rooms = rooms
         self.clock = clock
         self.settings = settings
-        self.members: dict[PeerSid, Member] = {}
+        self.roster = Roster(settings.server.region)
         self.refusals: Counter[str] = Counter()
         self.decisions: Counter[tuple[str, str, str]] = Counter()  # gate, decision, reason
         self.on_earlier: Callable[[], None] = _nobody_waits
         self.schedule = Schedule(self._earlier)
         self.ledger = Ledger(trail, clock, self.refusals, self.schedule)
-        self.people = People(self)
-        self.feeds = Feeds(self)
-        self.data = DataFeed(self)
+        self.people = People(self.roster, self.schedule, clock)
+        self.feeds = Feeds(self.roster, self.schedule, clock, settings.codecs)
+        self.data = DataFeed(self.roster, rooms, self.refusals)
         self.farewells = Farewells()
         self.observers: list[Callable[[events.SfuEvent], None]] = []  # hear what the hub has heard
-        self._by_room: dict[RoomSid, dict[PeerSid, Member]] = {}
-        # Everybody's description by version: a join into a large room copies them, it does not build them.
-        self._described: dict[PeerSid, tuple[int, models.ParticipantInfo]] = {}
         self._trailers: dict[RoomSid, bytes] = {}
 
     # -- sockets --------------------------------------------------------------------------------
@@ -90,8 +88,7 @@ class Hub:
         """A session for a peer that just joined; its first frames wait in it."""
         now = self.clock.now()
         member = Member(room, peer, grants, joined_at=now, facts_told=facts_of(peer))
-        self.members[peer.sid] = member
-        self._by_room.setdefault(room.sid, {})[peer.sid] = member
+        self.roster.add(member)
         session = member.session = Session(member, self, now)
         session.begin_join(params, now)
         return session
@@ -123,16 +120,10 @@ class Hub:
             raise
         self.decisions[gate, "allowed", "granted"] += 1
 
-    # -- lookups --------------------------------------------------------------------------------
-
-    def members_of(self, room: RoomSid) -> Sequence[Member]:
-        """Members of a room, attached or not."""
-        return tuple(self._by_room.get(room, {}).values())
-
-    def session_of(self, peer: PeerPort) -> Session | None:
-        """The socket of a peer, if it has one now."""
-        member = self.members.get(peer.sid)
-        return member.session if member else None
+    @property
+    def members(self) -> dict[PeerSid, Member]:
+        """Everybody who joined through a signalling socket and is still there."""
+        return self.roster.members
 
     def tell_muted(self, peer: PeerPort, track: TrackSid, muted: bool) -> None:
         """Somebody else muted a track of `peer`, which has to do so at the source, now or when it resumes."""
@@ -142,41 +133,13 @@ class Hub:
         member.told.mutes.note(track, messages.mute(track, muted))
         self._send(peer, messages.mute(track, muted))
 
-    def peer_of(self, sid: PeerSid) -> PeerPort | None:
-        """A member's peer by its sid."""
-        member = self.members.get(sid)
-        return member.peer if member else None
-
     # -- messages that need more than their arguments -------------------------------------------
-
-    def participant(
-        self, peer: PeerPort, departed: LeaveReason | None = None
-    ) -> models.ParticipantInfo:
-        """A participant as others see it; the message must not be changed."""
-        known = self._described.get(peer.sid)
-        if departed is None and known is not None and known[0] == peer.version:
-            return known[1]
-        member = self.members.get(peer.sid)
-        details = convert.kind_details(member.grants.kind_details) if member else ()
-        region = self.settings.server.region
-        info = convert.participant_info(
-            peer, kind_details=details, region=region, departed=departed
-        )
-        if departed is None:
-            self._described[peer.sid] = (peer.version, info)
-        return info
-
-    def room_message(self, room: RoomPort) -> models.Room:
-        """A room as of now."""
-        return convert.room_message(room, self.settings.codecs, wall=self.clock.wall())
 
     def join_message(self, member: Member) -> rtc.SignalResponse:
         """The join answer."""
-        participant = self.participant(member.peer)
-        others = self.people.others(member)
-        return messages.join(
-            self.room_message(member.room), participant, others, self._facts(member)
-        )
+        room = self.feeds.describe(member.room)
+        participant = self.roster.describe(member.peer)
+        return messages.join(room, participant, self.people.others(member), self._facts(member))
 
     def reconnect_message(self, member: Member) -> rtc.SignalResponse:
         """The answer to a resume."""
@@ -296,7 +259,7 @@ class Hub:
         self.feeds.forget_room(event.room)
         self.data.forget_room(sid)
         self._trailers.pop(sid, None)
-        self._by_room.pop(sid, None)
+        self.roster.forget_room(sid)
 
     def _peer_updated(self, event: events.PeerUpdated, now: float) -> None:
         self.people.changed(event.room, event.peer, now)
@@ -311,10 +274,9 @@ class Hub:
         if member is not None and member.session is not None:
             member.session.leave(event.reason)
         self.farewells.note((event.room.name, event.peer.identity, sid), event.reason)
-        self._by_room.get(event.room.sid, {}).pop(sid, None)
+        self.roster.withdraw(event.room.sid, sid)
         self.people.departed(event.room, event.peer, event.reason, now)
-        self.members.pop(sid, None)
-        self._described.pop(sid, None)
+        self.roster.forget(sid)
         for what in ("refresh", "speech"):
             self.schedule.remove((what, sid))
 
@@ -331,7 +293,7 @@ class Hub:
             return
         if event.by_server and member.peer.client.protocol >= PROTOCOL_WITH_TRACK_UNPUBLISHED:
             member.session.send(messages.track_unpublished(sid))
-        retry_queued(member.session, event.publication.spec.cid, now)
+        member.session.retry_queued(event.publication.spec.cid, now)
 
     def _track_subscribed(self, event: events.TrackSubscribed, now: float) -> None:
         if clients.takes_track_subscribed(event.peer.client):
@@ -348,9 +310,9 @@ class Hub:
         self._send(event.peer, response)
 
     def _offer_needed(self, event: events.OfferNeeded, now: float) -> None:
-        session = self.session_of(event.peer)
+        session = self.roster.session_of(event.peer)
         if session is not None:  # without one, the resume offers anyway
-            negotiation.send_offer(session)
+            session.offer()
 
     def _sections_needed(self, event: events.SectionsNeeded, now: float) -> None:
         self._send(event.peer, messages.sections_needed(event.audios, event.videos))
@@ -382,12 +344,12 @@ class Hub:
         self.data.channel_ready(event.peer, event.label, now)
 
     def _connection_failed(self, event: events.ConnectionFailed, now: float) -> None:
-        session = self.session_of(event.peer)
+        session = self.roster.session_of(event.peer)
         if session is not None:
             session.leave(LeaveReason.CONNECTION_TIMEOUT)
 
     def _send(self, peer: PeerPort, response: rtc.SignalResponse) -> None:
-        session = self.session_of(peer)
+        session = self.roster.session_of(peer)
         if session is not None:
             session.deliver(Outbound(response))
 

@@ -26,12 +26,13 @@ from compliance.events import (
 )
 from compliance.words import NOBODY, Pseudonym
 from sfu import events
+from sfu.ports import RoomPort
 from signalling import acts
 from signalling.acts import SYSTEM
 from signalling.floods import Floods
 from signalling.grants import Grants
 from signalling.limits import REFUSALS_INTERVAL
-from signalling.ports import Act, Recorded, RoomPort, Trail
+from signalling.ports import Act, Recorded, Trail
 from signalling.schedule import Schedule
 
 FLOODS_DUE: Final = ("floods", "")

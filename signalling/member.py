@@ -1,21 +1,24 @@
-"""Signalling's side of a peer: what outlives one socket and the next. Plain state, no behaviour."""
+"""Signalling's side of a peer: what outlives one socket and the next. Plain state, no behaviour.
+
+Its socket, while it has one, is known here by what others may say on it.
+"""
 
 from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from livekit.protocol import rtc
 
 from common.ids import PeerSid
+from sfu.model import LeaveReason
+from sfu.ports import PeerPort, RoomPort
+from signalling.effects import CloseCode
 from signalling.grants import Grants
-from signalling.ports import PeerPort, RoomPort
 from signalling.told import Told
-
-if TYPE_CHECKING:
-    from signalling.session import Session
+from signalling.wire import Outbound
 
 
 class DropOnResume(Enum):
@@ -26,6 +29,28 @@ class DropOnResume(Enum):
     BEFORE_MESSAGES = "before_messages"
 
 
+class Line(Protocol):
+    """A member's socket, as those see it who have something to say on it; `session.Session` is one."""
+
+    def send(self, response: rtc.SignalResponse) -> None:
+        """Queues a response for this client alone."""
+
+    def deliver(self, outbound: Outbound) -> None:
+        """Queues a response that others may get too."""
+
+    def offer(self) -> None:
+        """Makes an offer, or remembers that one is wanted while another is open."""
+
+    def retry_queued(self, cid: str, now: float) -> None:
+        """Announces the first track that waited for the end of another one with its cid."""
+
+    def leave(self, reason: LeaveReason, action: str | None = None) -> None:
+        """Tells the client to go, and how to come back; then closes."""
+
+    def end(self, code: CloseCode) -> None:
+        """Closes without a word; the peer stays as it is."""
+
+
 @dataclass(slots=True, eq=False)
 class Member:
     """A peer that joined through a signalling socket."""
@@ -34,7 +59,7 @@ class Member:
     peer: PeerPort
     grants: Grants
     joined_at: float  # monotonic seconds
-    session: Session | None = None  # None while no socket is attached
+    session: Line | None = None  # None while no socket is attached
 
     # Negotiation of the subscriber connection: one offer at a time, numbered across sockets.
     offer_number: int = 0

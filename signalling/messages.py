@@ -7,17 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 
 from livekit.protocol import models, rtc
 
 from common.ids import PeerSid, TrackSid
 from sfu.model import Description, LeaveReason, Quality
+from sfu.ports import PublicationPort
 from signalling import convert
 from signalling.limits import PING_INTERVAL, PING_TIMEOUT
-
-if TYPE_CHECKING:
-    from signalling.ports import PublicationPort
 
 # What clients take as feature switches: LiveKit's release whose behaviour this is, and the protocol whose
 # channel rules we follow (18 would make Rust clients use pre-negotiated channels).

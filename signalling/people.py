@@ -8,20 +8,20 @@ peers are told about themselves only.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from livekit.protocol import models
 
+from common.clock import Clock
 from common.ids import PeerSid, RoomSid
 from sfu.model import LeaveReason, PeerState
+from sfu.ports import PeerPort, RoomPort
 from signalling import messages
+from signalling.facts import facts_of
 from signalling.limits import BATCH_FROM_PEERS, BATCH_INTERVAL, MAX_UPDATE
 from signalling.member import Member
-from signalling.ports import PeerPort, RoomPort
+from signalling.roster import Roster
+from signalling.schedule import Schedule
 from signalling.wire import Outbound
-
-if TYPE_CHECKING:
-    from signalling.hub import Hub
 
 PROTOCOL_WITH_MISSED = 9  # from here on clients want departures replayed when they resume
 
@@ -29,16 +29,18 @@ PROTOCOL_WITH_MISSED = 9  # from here on clients want departures replayed when t
 class People:
     """Participant updates of all rooms."""
 
-    def __init__(self, hub: Hub) -> None:
-        """`hub` knows members and schedule."""
-        self._hub = hub
+    def __init__(self, roster: Roster, schedule: Schedule, clock: Clock) -> None:
+        """Nobody was told of anybody."""
+        self._roster = roster
+        self._schedule = schedule
+        self._clock = clock
         self._facts: dict[PeerSid, tuple[object, ...]] = {}  # as last told to others
         self._publishers: set[PeerSid] = set()  # whoever published once is news for everybody
         self._batches: dict[RoomSid, dict[PeerSid, models.ParticipantInfo]] = {}
 
     def changed(self, room: RoomPort, peer: PeerPort, now: float) -> None:
         """A peer's version rose."""
-        info = self._hub.participant(peer)
+        info = self._roster.describe(peer)
         known = self._facts.get(peer.sid)
         if peer.permissions.hidden or not _may_be_seen(peer):
             self._tell_itself(peer, info)
@@ -64,7 +66,7 @@ class People:
         self._publishers.discard(peer.sid)
         if peer.permissions.hidden:
             return
-        info = self._hub.participant(peer, departed=reason)
+        info = self._roster.describe(peer, departed=reason)
         if may_wait:
             self._wait(room, info, now)
         else:
@@ -75,17 +77,17 @@ class People:
         """A room's batch is due."""
         batch = self._batches.pop(room, None)
         if batch:
-            self._tell(self._hub.members_of(room), batch.values())
+            self._tell(self._roster.members_of(room), batch.values())
 
     def forget_room(self, room: RoomSid) -> None:
         """Nobody is left to tell."""
         self._batches.pop(room, None)
-        self._hub.schedule.remove(("batch", room))
+        self._schedule.remove(("batch", room))
 
     def others(self, member: Member) -> list[models.ParticipantInfo]:
         """Everybody but `member` and those who hide."""
         return [
-            self._hub.participant(peer)
+            self._roster.describe(peer)
             for peer in member.room.peers.values()
             if peer is not member.peer and not peer.permissions.hidden
         ]
@@ -95,13 +97,13 @@ class People:
         missed = []
         if member.peer.client.protocol >= PROTOCOL_WITH_MISSED:
             missed = member.told.missed(member.room.peers)
-        everybody = [self._hub.participant(member.peer), *self.others(member)]
+        everybody = [self._roster.describe(member.peer), *self.others(member)]
         return [*chunked(missed), *chunked(everybody)]
 
     def _hide(self, room: RoomPort, peer: PeerPort) -> None:
         del self._facts[peer.sid]
-        info = self._hub.participant(peer, departed=LeaveReason.CLIENT_INITIATED)
-        receivers = [each for each in self._hub.members_of(room.sid) if each.peer is not peer]
+        info = self._roster.describe(peer, departed=LeaveReason.CLIENT_INITIATED)
+        receivers = [each for each in self._roster.members_of(room.sid) if each.peer is not peer]
         self._tell(receivers, [info])
 
     def _may_wait(self, room: RoomPort, peer: PeerPort) -> bool:
@@ -109,35 +111,30 @@ class People:
 
     def _wait(self, room: RoomPort, info: models.ParticipantInfo, now: float) -> None:
         self._batches.setdefault(room.sid, {})[PeerSid(info.sid)] = info
-        self._hub.schedule.put_if_absent(("batch", room.sid), now + BATCH_INTERVAL)
+        self._schedule.put_if_absent(("batch", room.sid), now + BATCH_INTERVAL)
 
     def _forget_waiting(self, room: RoomPort, peer: PeerPort) -> None:
         self._batches.get(room.sid, {}).pop(peer.sid, None)
 
     def _tell_itself(self, peer: PeerPort, info: models.ParticipantInfo) -> None:
-        session = self._hub.session_of(peer)
+        session = self._roster.session_of(peer)
         if session is not None:
             session.send(messages.update([info]))
 
     def _tell_room(self, room: RoomPort, infos: list[models.ParticipantInfo]) -> None:
-        self._tell(self._hub.members_of(room.sid), infos)
+        self._tell(self._roster.members_of(room.sid), infos)
 
     def _tell(self, members: Iterable[Member], infos: Iterable[models.ParticipantInfo]) -> None:
         infos = list(infos)
         outbound = chunked(infos)
         gone = [info for info in infos if info.state == models.ParticipantInfo.State.DISCONNECTED]
-        now = self._hub.clock.now()
+        now = self._clock.now()
         for member in members:
             member.told.departures(gone, now)
             if member.session is None:
                 continue
             for each in outbound:
                 member.session.deliver(each)
-
-
-def facts_of(peer: PeerPort) -> tuple[object, ...]:
-    """What a peer says about itself or was given; its tracks and state are not among it."""
-    return (peer.name, peer.metadata, tuple(sorted(peer.attributes.items())), peer.permissions)
 
 
 def chunked(infos: Iterable[models.ParticipantInfo]) -> list[Outbound]:

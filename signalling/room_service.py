@@ -18,13 +18,14 @@ from common.errors import RemoteError
 from common.ids import Identity, RoomName, TrackSid
 from compliance.events import Target
 from sfu.model import LeaveReason, Permissions, RoomOptions
+from sfu.ports import PeerPort, RoomPort
 from signalling import acts, convert
 from signalling.acts import Unrecorded
 from signalling.admission import ROOM_UNKNOWN_TEXT, merged
 from signalling.data import server_packet
 from signalling.door import Door
+from signalling.facts import check_facts
 from signalling.grants import Grants
-from signalling.handlers.presence import check_facts
 from signalling.hub import Hub
 from signalling.limits import (
     MAX_DATA_PACKET,
@@ -33,7 +34,7 @@ from signalling.limits import (
     MAX_TRACKS_NAMED,
     NONCE_LENGTH,
 )
-from signalling.ports import Act, PeerPort, RoomPort
+from signalling.ports import Act
 from signalling.twirp import Rpc
 
 SERVICE: Final = "livekit.RoomService"
@@ -104,14 +105,14 @@ class RoomService:
         if not created:
             await self._door.change_room(room, wanted, grants)
         self._rooms.flush()
-        return self._hub.room_message(room)
+        return self._hub.feeds.describe(room)
 
     def list_rooms(self, grants: Grants, request: api.ListRoomsRequest) -> api.ListRoomsResponse:
         """Rooms that exist, or those of the given names among them."""
         _demand(grants.room_list)
         names = set(request.names)
         rooms = [room for room in self._rooms.rooms.values() if not names or room.name in names]
-        return api.ListRoomsResponse(rooms=[self._hub.room_message(room) for room in rooms])
+        return api.ListRoomsResponse(rooms=[self._hub.feeds.describe(room) for room in rooms])
 
     async def delete_room(
         self, grants: Grants, request: api.DeleteRoomRequest
@@ -134,7 +135,7 @@ class RoomService:
         """Replaces a room's metadata."""
         room = self._room(request.room)
         room.set_metadata(request.metadata)
-        return self._hub.room_message(room)
+        return self._hub.feeds.describe(room)
 
     # -- participants ---------------------------------------------------------------------------
 
@@ -146,7 +147,7 @@ class RoomService:
         room = self._rooms.rooms.get(RoomName(request.room))
         peers = room.peers.values() if room else ()
         return api.ListParticipantsResponse(
-            participants=[self._hub.participant(peer) for peer in peers]
+            participants=[self._hub.roster.describe(peer) for peer in peers]
         )
 
     def get_participant(
@@ -154,7 +155,7 @@ class RoomService:
     ) -> models.ParticipantInfo:
         """One participant."""
         _demand(grants.administers(request.room))
-        return self._hub.participant(self._peer(request.room, request.identity))
+        return self._hub.roster.describe(self._peer(request.room, request.identity))
 
     def removal_act(self, grants: Grants, request: api.RoomParticipantIdentity) -> Act:
         """A participant is sent away."""
@@ -216,7 +217,7 @@ class RoomService:
             attributes=dict(request.attributes) or None,
             permissions=_permissions(request),
         )
-        return self._hub.participant(peer)
+        return self._hub.roster.describe(peer)
 
     def subscriptions_act(self, grants: Grants, request: api.UpdateSubscriptionsRequest) -> Act:
         """What a participant receives is decided by another."""

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from livekit.protocol import rtc
 
@@ -23,7 +23,9 @@ from signalling import acts, messages
 from signalling.acts import Unrecorded
 from signalling.effects import Close, CloseCode, Effect, Send
 from signalling.handlers import negotiation, presence, publishing, subscribing
+from signalling.handlers.ports import HubPort
 from signalling.handlers.refusals import ignore, not_supported
+from signalling.joining import JoinParams
 from signalling.limits import (
     BROADCAST_RATE,
     MAX_INBOX,
@@ -36,10 +38,6 @@ from signalling.member import DropOnResume, Member
 from signalling.ports import Act, Recorded
 from signalling.rates import TokenBucket
 from signalling.wire import Outbound, decode_request, kind_of
-
-if TYPE_CHECKING:
-    from signalling.hub import Hub
-    from signalling.joining import JoinParams
 
 
 class State(StrEnum):
@@ -161,7 +159,7 @@ ACTIONS: Final = {
 class Session:
     """A socket of a member."""
 
-    def __init__(self, member: Member, hub: Hub, now: float) -> None:
+    def __init__(self, member: Member, hub: HubPort, now: float) -> None:
         """Waits for `begin_join` or `begin_resume`."""
         self.member = member
         self.hub = hub
@@ -193,7 +191,7 @@ class Session:
         if params.publisher_offer is not None:
             self.handle_request(rtc.SignalRequest(offer=params.publisher_offer), now)
         if self.is_open and member.peer.subscriber_primary:
-            negotiation.send_offer(self)
+            self.offer()
         self._release()
         self.hub.refresh_token(member)
 
@@ -224,9 +222,17 @@ class Session:
             member.peer.ask_again()
         elif self.is_open and member.offer_number:
             member.peer.restart_ice()
-            negotiation.send_offer(self)
+            self.offer()
         if drop is DropOnResume.AFTER_MESSAGES:
             self.end(CloseCode.RESTART)
+
+    def offer(self) -> None:
+        """Makes an offer on the subscriber connection, or remembers that one is wanted."""
+        negotiation.send_offer(self)
+
+    def retry_queued(self, cid: str, now: float) -> None:
+        """Announces the first track that waited for the end of another one with its cid."""
+        publishing.retry_queued(self, cid, now)
 
     def leave(self, reason: LeaveReason, action: str | None = None) -> None:
         """Tells the client to go, and how to come back; then closes."""

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from common.clock import Clock
 from common.redact import Redacted
 from crypto.turn import turn_credential
+from sfu.ports import PeerPort
 from signalling.messages import IceServer
-from signalling.ports import PeerPort
 
 
 class TurnServers:

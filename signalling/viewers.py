@@ -14,9 +14,9 @@ from typing import Final
 from common.errors import RemoteError
 from common.ids import Identity, PeerSid, RoomSid, TrackSid
 from sfu import events
+from sfu.ports import PublicationPort
 from signalling.http_sessions import HttpSession
 from signalling.hub import Hub
-from signalling.ports import PublicationPort
 from signalling.whep_events import MAX_STREAMS, EventStream
 from signalling.whep_layers import LayerWish, describe, section_of, settings_of
 

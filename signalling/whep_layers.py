@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from common.errors import RemoteError
 from sfu.model import TrackSettings, View
-from signalling.ports import LayerPort, PublicationPort
+from sfu.ports import LayerPort, PublicationPort
 
 # Frames per second at which the lowest and the middle temporal layer are what is wanted.
 TEMPORAL_FPS: Final = {0: 8, 1: 15}

@@ -17,6 +17,7 @@ from typing import Final
 import structlog
 
 from common.clock import Clock
+from server.config import Config
 
 FIRST_BACKOFF: Final = (
     0.1  # seconds until a new start, doubled after each one that did not last, up to
@@ -109,3 +110,11 @@ class SidecarChild:
                 if json.loads(line).get("event") == "ready":
                     log.info("sidecar_ready", pid=process.pid, start=self.starts)
         return await process.wait()
+
+
+def child_command(python: str, config: Config) -> list[str]:
+    """How a server with this configuration starts its sidecar."""
+    command = [python, "-m", "server", "sidecar", "--json", "--lifeline"]
+    if config.path is not None:
+        return [*command, "--config", str(config.path)]
+    return [*command, "--data", config.file.data, "--log-level", config.file.log.level]

@@ -28,8 +28,7 @@ from compliance.words import Role
 from crypto.pseudonyms import commitment
 from crypto.sealing import Key, derive, key_file
 from server.audit.acts import ActTrail
-from server.audit.child import SidecarChild
-from server.commands.sidecar import child_command
+from server.audit.child import SidecarChild, child_command
 from server.config import Config
 from server.listening import listen
 from server.version import VERSION

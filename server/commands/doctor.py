@@ -18,7 +18,7 @@ from common.errors import ConclaveError
 from crypto.tokens import SigningKeys
 from crypto.turn import TurnCredential, turn_credential
 from server.access import AccessSpec, make_token
-from server.audit.section import AuditSection
+from server.audit_section import AuditSection
 from server.config import Config, Problem
 from server.diagnosis import certificates, clock, machine
 from server.diagnosis.finding import Finding, fault

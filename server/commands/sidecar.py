@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from common.errors import LocalError
-from server.audit.section import AuditSection
+from server.audit_section import AuditSection
 from server.config import Config, snapshot_socket
 from sidecar.main import SidecarConfig, in_folder
 
@@ -65,11 +65,3 @@ def _user_id(user: str) -> int:
         return pwd.getpwnam(user).pw_uid
     except KeyError as error:
         raise LocalError("user_unknown", f"audit.users: there is no user {user}") from error
-
-
-def child_command(python: str, config: Config) -> list[str]:
-    """How a server with this configuration starts its sidecar."""
-    command = [python, "-m", "server", "sidecar", "--json", "--lifeline"]
-    if config.path is not None:
-        return [*command, "--config", str(config.path)]
-    return [*command, "--data", config.file.data, "--log-level", config.file.log.level]

@@ -80,7 +80,7 @@ class Observer:
             self._note_stage(event)
         elif isinstance(event, MediaStarted):
             room = passing_name(self._secret, event.room.sid)
-            tally = self._starts[event.publication.kind]
+            tally = self._starts[str(event.publication.spec.kind)]
             tally.observe_in(room, event.seconds, self._clock.wall())
 
     def _note_stage(self, event: JoinProgressed) -> None:

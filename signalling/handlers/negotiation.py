@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 from livekit.protocol import rtc
 
 from common.errors import RemoteError
 from signalling import messages
-
-if TYPE_CHECKING:
-    from signalling.session import Session
+from signalling.handlers.ports import SessionPort
 
 
-def offer(session: Session, request: rtc.SignalRequest, now: float) -> None:
+def offer(session: SessionPort, request: rtc.SignalRequest, now: float) -> None:
     """The client's offer on its publisher connection: answered at once, under its own number."""
     description = session.member.peer.handle_offer(request.offer.sdp)
     session.send(messages.answer(description, request.offer.id))
 
 
-def answer(session: Session, request: rtc.SignalRequest, now: float) -> None:
+def answer(session: SessionPort, request: rtc.SignalRequest, now: float) -> None:
     """The answer to our offer. Clients that don't number their answers send 0."""
     member = session.member
     if not member.offer_open:
@@ -35,7 +32,7 @@ def answer(session: Session, request: rtc.SignalRequest, now: float) -> None:
         send_offer(session)
 
 
-def send_offer(session: Session) -> None:
+def send_offer(session: SessionPort) -> None:
     """Makes an offer, or remembers that one is wanted while another is open."""
     member = session.member
     if member.offer_open:
@@ -47,7 +44,7 @@ def send_offer(session: Session) -> None:
     session.send(messages.offer(member.peer.create_offer(), member.offer_number))
 
 
-def trickle(session: Session, request: rtc.SignalRequest, now: float) -> None:
+def trickle(session: SessionPort, request: rtc.SignalRequest, now: float) -> None:
     """A candidate of the client. Nothing follows from it.
 
     We are ICE-lite (RFC 8445 section 2.5): we send no checks, so the client's addresses are learnt from its

@@ -2,42 +2,39 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from livekit.protocol import rtc
 
 from common.errors import RemoteError
 from sfu.model import LeaveReason
 from signalling import acts, convert, messages
 from signalling.effects import CloseCode
+from signalling.facts import check_facts
+from signalling.handlers.ports import SessionPort
 from signalling.handlers.publishing import respond
-from signalling.limits import MAX_ATTRIBUTES, MAX_METADATA, MAX_NAME, MAX_SIMULATED_SPEECH
+from signalling.limits import MAX_SIMULATED_SPEECH
 from signalling.member import DropOnResume
 from signalling.ports import Act
-
-if TYPE_CHECKING:
-    from signalling.session import Session
 
 PROTOCOL_WITH_OK = 15  # from here on clients understand RequestResponse OK
 
 
-def ping(session: Session, request: rtc.SignalRequest, now: float) -> None:
+def ping(session: SessionPort, request: rtc.SignalRequest, now: float) -> None:
     """The older ping: a bare number."""
     session.send(messages.pong(session.hub.clock.wall()))
 
 
-def ping_req(session: Session, request: rtc.SignalRequest, now: float) -> None:
+def ping_req(session: SessionPort, request: rtc.SignalRequest, now: float) -> None:
     """The ping that measures the round trip."""
     session.send(messages.pong_resp(request.ping_req, session.hub.clock.wall()))
 
 
-def leave(session: Session, request: rtc.SignalRequest, now: float) -> None:
+def leave(session: SessionPort, request: rtc.SignalRequest, now: float) -> None:
     """The client goes; no reply. Only this session's own peer is ended, never one that came after it."""
     session.member.peer.leave(convert.reason_of_client(request.leave.reason))
     session.end(CloseCode.DONE)
 
 
-def update_act(session: Session, request: rtc.SignalRequest) -> Act:
+def update_act(session: SessionPort, request: rtc.SignalRequest) -> Act:
     """Own facts change: which ones is on record, a new name is sealed."""
     wanted = request.update_metadata
     peer = session.member.peer
@@ -51,7 +48,7 @@ def update_act(session: Session, request: rtc.SignalRequest) -> Act:
     return Act((event,), about=acts.renamed(session.member.grants.holder, wanted.name))
 
 
-def update_metadata(session: Session, request: rtc.SignalRequest, now: float) -> None:
+def update_metadata(session: SessionPort, request: rtc.SignalRequest, now: float) -> None:
     """Own name, metadata and attributes; empty texts leave theirs alone, empty values delete a key."""
     wanted = request.update_metadata
     peer = session.member.peer
@@ -64,21 +61,14 @@ def update_metadata(session: Session, request: rtc.SignalRequest, now: float) ->
         respond(session, "update_metadata", wanted, "ok", "")
 
 
-def _check_update(session: Session, wanted: rtc.UpdateParticipantMetadata) -> None:
+def _check_update(session: SessionPort, wanted: rtc.UpdateParticipantMetadata) -> None:
     peer = session.member.peer
     if not peer.permissions.can_update_metadata:
         raise RemoteError("not_allowed", "no permission to update own metadata")
     check_facts(wanted.name, wanted.metadata, {**peer.attributes, **wanted.attributes})
 
 
-def check_facts(name: str, metadata: str, attributes: dict[str, str]) -> None:
-    """Sizes of a participant's facts. Raises RemoteError `limit_exceeded`."""
-    size = sum(len(key.encode()) + len(value.encode()) for key, value in attributes.items())
-    if len(name) > MAX_NAME or len(metadata.encode()) > MAX_METADATA or size > MAX_ATTRIBUTES:
-        raise RemoteError("limit_exceeded", "name, metadata or attributes are too long")
-
-
-def simulate(session: Session, request: rtc.SignalRequest, now: float) -> None:
+def simulate(session: SessionPort, request: rtc.SignalRequest, now: float) -> None:
     """Breaks something on purpose, for this client only."""
     scenario = request.simulate
     kind = scenario.WhichOneof("scenario")

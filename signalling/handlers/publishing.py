@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from livekit.protocol import models, rtc
 
 from common.errors import RemoteError
 from common.ids import TrackSid
+from sfu.ports import PublicationPort
 from signalling import acts, convert, messages
 from signalling.clients import takes_request_response
+from signalling.handlers.ports import SessionPort
 from signalling.limits import MAX_NAME, MAX_QUEUED_TRACKS
 from signalling.ports import Act
-
-if TYPE_CHECKING:
-    from signalling.ports import PublicationPort
-    from signalling.session import Session
 
 MAX_CODECS: Final = 4  # a primary and a backup are all that clients announce today
 MAX_LAYERS: Final = 8  # per codec; three are used
@@ -32,7 +30,7 @@ _ATTACHED: Final = {
 }
 
 
-def track_act(session: Session, request: rtc.SignalRequest) -> Act | None:
+def track_act(session: SessionPort, request: rtc.SignalRequest) -> Act | None:
     """A track to come is on record before anybody may receive it; a further codec of one changes nothing there."""
     announced = request.add_track
     _check_sizes(announced)
@@ -47,7 +45,7 @@ def track_act(session: Session, request: rtc.SignalRequest) -> Act | None:
     return Act((acts.publishing(session.actor, session.target(sid), spec),))
 
 
-def add_track(session: Session, request: rtc.SignalRequest, now: float) -> None:
+def add_track(session: SessionPort, request: rtc.SignalRequest, now: float) -> None:
     """A track to come, or a further codec of one that exists."""
     announced = request.add_track
     peer = session.member.peer
@@ -64,7 +62,7 @@ def add_track(session: Session, request: rtc.SignalRequest, now: float) -> None:
     session.send(messages.track_published(announced.cid, publication))
 
 
-def _queue(session: Session, announced: rtc.AddTrackRequest, error: RemoteError) -> None:
+def _queue(session: SessionPort, announced: rtc.AddTrackRequest, error: RemoteError) -> None:
     """A track whose cid is in use waits for the end of the other one."""
     if error.code != "queued":
         return
@@ -74,14 +72,14 @@ def _queue(session: Session, announced: rtc.AddTrackRequest, error: RemoteError)
     waiting.append(announced)
 
 
-def confirm_announced(session: Session) -> None:
+def confirm_announced(session: SessionPort) -> None:
     """Tracks that the client does not negotiate yet: it may still wait to hear that they were taken."""
     for publication in session.member.peer.publications.values():
         if not publication.mid:
             session.send(messages.track_published(publication.spec.cid, publication))
 
 
-def retry_queued(session: Session, cid: str, now: float) -> None:
+def retry_queued(session: SessionPort, cid: str, now: float) -> None:
     """Announces the first track that waited for the end of another one with its cid."""
     queue = session.member.queued_tracks
     waiting = next((request for request in queue if request.cid == cid), None)
@@ -90,14 +88,14 @@ def retry_queued(session: Session, cid: str, now: float) -> None:
         session.handle_request(rtc.SignalRequest(add_track=waiting), now)
 
 
-def mute(session: Session, request: rtc.SignalRequest, now: float) -> None:
+def mute(session: SessionPort, request: rtc.SignalRequest, now: float) -> None:
     """The publisher mutes or unmutes its track."""
     sid = TrackSid(request.mute.sid)
     session.member.peer.set_muted(sid, request.mute.muted)
     session.member.told.mutes.pop(sid, None)  # the client has the last word from here on
 
 
-def update_audio_track(session: Session, request: rtc.SignalRequest, now: float) -> None:
+def update_audio_track(session: SessionPort, request: rtc.SignalRequest, now: float) -> None:
     """Features of an audio track changed (noise suppression and the like)."""
     wanted = request.update_audio_track
     publication = _own_track(session, wanted.track_sid)
@@ -111,7 +109,7 @@ def update_audio_track(session: Session, request: rtc.SignalRequest, now: float)
     session.member.peer.update_publication(publication.sid, spec)
 
 
-def update_video_track(session: Session, request: rtc.SignalRequest, now: float) -> None:
+def update_video_track(session: SessionPort, request: rtc.SignalRequest, now: float) -> None:
     """The size of a video changed."""
     wanted = request.update_video_track
     publication = _own_track(session, wanted.track_sid)
@@ -119,7 +117,7 @@ def update_video_track(session: Session, request: rtc.SignalRequest, now: float)
     session.member.peer.update_publication(publication.sid, spec)
 
 
-def respond(session: Session, kind: str, message: Any, code: str, text: str) -> None:
+def respond(session: SessionPort, kind: str, message: Any, code: str, text: str) -> None:
     """Tells how a request went, with the request attached where the protocol has a place for it."""
     if not takes_request_response(session.member.peer.client):
         return
@@ -140,7 +138,7 @@ def _check_sizes(request: rtc.AddTrackRequest) -> None:
         raise RemoteError("limit_exceeded", "a name is too long")
 
 
-def _add_codecs(session: Session, request: rtc.AddTrackRequest) -> PublicationPort:
+def _add_codecs(session: SessionPort, request: rtc.AddTrackRequest) -> PublicationPort:
     publication = _own_track(session, request.sid)
     spec = publication.spec
     codecs = dict(spec.codecs)
@@ -159,7 +157,7 @@ def _same_codec(one: str, other: str) -> bool:
     return one.rpartition("/")[2].lower() == other.rpartition("/")[2].lower()
 
 
-def _own_track(session: Session, sid: str) -> PublicationPort:
+def _own_track(session: SessionPort, sid: str) -> PublicationPort:
     publication = session.member.peer.publications.get(TrackSid(sid))
     if publication is None:
         raise RemoteError("not_found", "no such track")

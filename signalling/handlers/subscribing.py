@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from livekit.protocol import rtc
 
 from common.errors import RemoteError
 from common.ids import Identity, PeerSid, TrackSid
 from sfu.model import LeaveReason, TrackGrant, TrackSettings
 from signalling import acts, convert, messages
+from signalling.handlers.ports import SessionPort
 from signalling.limits import MAX_TRACKS_NAMED
 from signalling.ports import Act
 
-if TYPE_CHECKING:
-    from signalling.session import Session
 
-
-def subscription(session: Session, request: rtc.SignalRequest, now: float) -> None:
+def subscription(session: SessionPort, request: rtc.SignalRequest, now: float) -> None:
     """Wishes for tracks, or takes wishes back."""
     _apply(session, request.subscription)
 
 
-def track_setting(session: Session, request: rtc.SignalRequest, now: float) -> None:
+def track_setting(session: SessionPort, request: rtc.SignalRequest, now: float) -> None:
     """What is wanted of subscribed tracks."""
     wanted = request.track_setting
     _check_count(len(wanted.track_sids))
@@ -31,7 +27,7 @@ def track_setting(session: Session, request: rtc.SignalRequest, now: float) -> N
         session.member.peer.set_track_settings(TrackSid(sid), settings)
 
 
-def permission_act(session: Session, request: rtc.SignalRequest) -> Act:
+def permission_act(session: SessionPort, request: rtc.SignalRequest) -> Act:
     """Who may receive a client's tracks; those who are not there have no name in the log and are counted."""
     grants = _track_grants(session, request)
     peers = session.member.room.peers
@@ -45,13 +41,13 @@ def permission_act(session: Session, request: rtc.SignalRequest) -> Act:
     )
 
 
-def subscription_permission(session: Session, request: rtc.SignalRequest, now: float) -> None:
+def subscription_permission(session: SessionPort, request: rtc.SignalRequest, now: float) -> None:
     """Replaces the rules about who may receive this client's tracks."""
     everyone = request.subscription_permission.all_participants
     session.member.peer.set_track_grants(everyone, _track_grants(session, request))
 
 
-def _track_grants(session: Session, request: rtc.SignalRequest) -> list[TrackGrant]:
+def _track_grants(session: SessionPort, request: rtc.SignalRequest) -> list[TrackGrant]:
     rules = request.subscription_permission
     _check_count(len(rules.track_permissions))
     peers = {peer.sid: peer.identity for peer in session.member.room.peers.values()}
@@ -65,7 +61,7 @@ def _track_grants(session: Session, request: rtc.SignalRequest) -> list[TrackGra
     return grants
 
 
-def sync_state(session: Session, request: rtc.SignalRequest, now: float) -> None:
+def sync_state(session: SessionPort, request: rtc.SignalRequest, now: float) -> None:
     """What a resumed client remembers: tracks that we lost make it join anew, exceptions are applied."""
     known = request.sync_state
     peer = session.member.peer
@@ -89,7 +85,7 @@ def sync_state(session: Session, request: rtc.SignalRequest, now: float) -> None
     session.hub.data.replay(session.member, after, now)
 
 
-def _apply(session: Session, wanted: rtc.UpdateSubscription) -> None:
+def _apply(session: SessionPort, wanted: rtc.UpdateSubscription) -> None:
     tracks = convert.wanted_tracks(wanted)
     _check_count(len(tracks))
     if wanted.subscribe:

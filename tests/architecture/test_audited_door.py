@@ -17,7 +17,7 @@ from signalling.twirp import Rpc
 from tests.support.stage import Stage
 
 ROOT = Path(__file__).resolve().parents[2]
-# What changes rooms, participants and tracks, by the names of `signalling.ports`.
+# What changes rooms, participants and tracks, by the names of `sfu.ports` and `signalling.ports`.
 CHANGES = frozenset(
     {"join", "create_room", "delete_room", "leave", "set_muted", "update", "announce", "unpublish",
      "set_metadata", "set_track_grants", "update_publication", "subscribe", "unsubscribe"}

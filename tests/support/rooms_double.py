@@ -22,7 +22,7 @@ from sfu.model import (
     TrackSettings,
     View,
 )
-from signalling.ports import PeerPort
+from sfu.ports import PeerPort
 
 
 class PublicationDouble:

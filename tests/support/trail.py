@@ -13,10 +13,11 @@ from common.ids import RoomName
 from compliance.events import Event
 from compliance.words import NOBODY, Pseudonym
 from sfu.model import PeerSpec, RoomOptions
+from sfu.ports import PeerPort
 from signalling import acts
 from signalling.grants import Grants
 from signalling.hub import Hub
-from signalling.ports import Act, PeerPort, Person, Recorded
+from signalling.ports import Act, Person, Recorded
 
 E = TypeVar("E", bound=Event)
 PATIENCE = 10.0  # seconds until an act must have been asked for, on a loaded machine

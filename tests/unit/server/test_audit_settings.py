@@ -12,8 +12,9 @@ from common.errors import LocalError
 from common.redact import Redacted
 from crypto.notes import Signer
 from crypto.sealing import new_key
+from server.audit.child import child_command
 from server.audit.evidence import configuration_hash
-from server.commands.sidecar import child_command, sidecar_config
+from server.commands.sidecar import sidecar_config
 from server.config import Config, ConfigError, development, load, parse
 
 SECRET = "0123456789abcdef0123456789abcdef"

@@ -1,6 +1,7 @@
 """The engine is what signalling asks for, as far as types and a first round of calls can tell."""
 
-from signalling.ports import PeerPort, PublicationPort, RoomPort, Rooms
+from sfu.ports import PeerPort, PublicationPort, RoomPort
+from signalling.ports import Rooms
 from tests.support.world import World
 
 

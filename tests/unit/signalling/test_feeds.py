@@ -150,7 +150,7 @@ def test_nothing_is_kept_of_a_room_that_ended() -> None:
     stage.rooms.flush()
     hub = stage.hub
     assert not hub.members
-    assert not hub._by_room
+    assert not hub.roster._by_room
     assert not hub._trailers
     assert not hub.data._rooms
     assert not hub.feeds._told

@@ -7,9 +7,9 @@ import pytest
 from common.clock import ManualClock
 from common.errors import LocalError
 from common.redact import Redacted
+from sfu.ports import PeerPort
 from signalling.joining import JoinParams
 from signalling.messages import IceServer
-from signalling.ports import PeerPort
 from signalling.turn import TurnServers
 from signalling.turn_url import TurnUrl
 from tests.support.http_call import HttpCall, fragment, published
