@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from starlette.requests import Request
@@ -16,17 +17,18 @@ from starlette.routing import Route
 
 from common.errors import RemoteError
 from common.ids import RoomName
+from compliance.accesses import READINGS, facts_of
 from compliance.envelope import decode
 from compliance.events import Actor, LogExported, LogRead, Private, Target, VaultRead
 from compliance.exports import json_line
-from compliance.questions import Filter, Found, Question, read_checkpoint
+from compliance.questions import Answer, Filter, Found, Question, read_checkpoint
 from compliance.words import MAX_NUMBER, NOBODY, Pseudonym, Role
 from crypto.proofs import InclusionReceipt
 from signalling.resources import Resource, read_body, require_type
-from signalling.v1 import parameters
+from signalling.v1 import accesses, parameters
 from signalling.v1.door import Door, Reader
 from signalling.v1.duties import Duty
-from signalling.v1.parameters import Wanted
+from signalling.v1.parameters import Parameter, Wanted
 from signalling.v1.ports import Reading
 from signalling.v1.streams import MEDIA_TYPES, Exports, Followers
 
@@ -35,6 +37,16 @@ MAX_SEARCH: Final = 64 * 1024  # bytes of a search: all alternatives of all fiel
 PRIVATE: Final = {"Cache-Control": "no-store"}
 _SID: Final = "RM_"
 _REFUSALS: Final = "audit"  # prefix of the counters
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a reading showed: entries [first, end) that fit."""
+
+    first: int
+    end: int
+    found: int = -1  # how many; -1 where it goes on
+    on: Target | None = None  # whom and what it was about, where the filter does not say so
 
 
 class AuditApi:
@@ -53,6 +65,7 @@ class AuditApi:
         table = {
             "/entries": {"GET": self._page},
             "/search": {"POST": self._search},
+            "/accesses": {"POST": self._accesses},
             "/entries/{index}": {"GET": self._entry},
             "/entries/{index}/private": {"GET": self._private},
             "/checkpoint": {"GET": self._checkpoint},
@@ -76,14 +89,7 @@ class AuditApi:
 
     async def _search(self, request: Request) -> Response:
         reader = self._door.admit(request, Duty.AUDITOR)
-        require_type(request, "application/json")
-        body = await read_body(request, MAX_SEARCH)
-        try:
-            document = json.loads(body)
-        except (ValueError, RecursionError) as error:
-            raise RemoteError("query_malformed", "the body is no JSON") from error
-        wanted = parameters.read(parameters.of_object(document), parameters.SEARCH)
-        return await self._answer(reader, wanted)
+        return await self._answer(reader, await _body(request, parameters.SEARCH))
 
     async def _answer(self, reader: Reader, wanted: Wanted) -> Response:
         meant = await self._filter(wanted)
@@ -93,21 +99,32 @@ class AuditApi:
         answer = await self._reading.log.ask(question)
         indexes = sorted(found.index for found in answer.found)
         span = (indexes[0], indexes[-1] + 1) if indexes else (answer.next, answer.next)
-        await self._record(reader, wanted, meant, span, len(indexes))
+        await self._record(reader, wanted, meant, Looked(*span, len(indexes)))
         entries = ",".join(json_line(found.index, found.entry) for found in answer.found)
-        rest = {
-            "next": str(answer.next),
-            "more": answer.more,
-            "size": answer.size,
-            "checkpoint": answer.checkpoint,
-        }
-        return _json(f'{{"entries":[{entries}],{json.dumps(rest)[1:]}')
+        return _json(f'{{"entries":[{entries}],{json.dumps(_rest(answer))[1:]}')
+
+    async def _accesses(self, request: Request) -> Response:
+        reader = self._door.admit(request, Duty.AUDITOR)
+        wanted = await _body(request, parameters.ACCESSES)
+        if not wanted.subject and not wanted.identity:
+            raise RemoteError("query_malformed", "name the person by identity or subject")
+        meant = await self._filter(wanted)
+        page = await accesses.find(self._reading.log, meant, wanted.cursor or 0, wanted.limit)
+        found, answer = page.found, page.answer
+        looked = Looked(answer.next, answer.next, 0)
+        if found:
+            looked = Looked(found[0].index, found[-1].index + 1, len(found))
+        await self._record(reader, wanted, replace(meant, kind=READINGS), looked)
+        body = {"accesses": [each.document() for each in found], **_rest(answer)}
+        return _json(json.dumps(body))
 
     async def _entry(self, request: Request) -> Response:
         reader = self._door.admit(request, Duty.AUDITOR)
         wanted = parameters.read(parameters.of_query(request.scope["query_string"]), parameters.ONE)
         found, checkpoint = await self._find(request)
-        await self._record(reader, wanted, Filter(), (found.index, found.index + 1), 1)
+        event = decode(found.entry).event
+        on = replace(event.on, track="", subject=event.on.subject or event.actor.subject)
+        await self._record(reader, wanted, Filter(), Looked(found.index, found.index + 1, 1, on))
         receipt = InclusionReceipt(found.index, found.path, checkpoint).encode()
         line = json_line(found.index, found.entry)
         return _json(f'{line[:-1]},"receipt":{json.dumps(receipt)}}}')
@@ -121,6 +138,8 @@ class AuditApi:
             raise RemoteError("private_absent", "nothing is sealed behind this entry")
         actor, private = await self._actor(reader, Role.OPERATOR)
         subject = event.on.subject or event.actor.subject
+        if event.kind in READINGS:  # sealed is who read, not about whom
+            subject = event.actor.subject
         await self._reading.recorder.record(
             VaultRead(
                 actor=actor,
@@ -161,7 +180,7 @@ class AuditApi:
                     end=export.size,
                     purpose=wanted.purpose,
                     format=str(wanted.format),
-                    extra=facts_of(meant),
+                    extra=facts_of(meant, one_person=bool(wanted.identity)),
                     private=private,
                 )
             )
@@ -183,7 +202,7 @@ class AuditApi:
             start = (await self._reading.log.ask(Question(limit=0))).size
         self._followers.enter()
         try:
-            await self._record(reader, wanted, meant, (start, MAX_NUMBER), -1)
+            await self._record(reader, wanted, meant, Looked(start, MAX_NUMBER))
         except BaseException:
             self._followers.leave()
             raise
@@ -243,20 +262,18 @@ class AuditApi:
         subject, private = await self._reading.subjects.itself(reader.identity)
         return Actor(role, subject, reader.key), private
 
-    async def _record(
-        self, reader: Reader, wanted: Wanted, meant: Filter, span: tuple[int, int], found: int
-    ) -> None:
+    async def _record(self, reader: Reader, wanted: Wanted, meant: Filter, looked: Looked) -> None:
         """Puts a reading on record. Raises AuditError; then nothing may be shown."""
         actor, private = await self._actor(reader, Role.AUDITOR)
-        extra = facts_of(meant)
-        if found >= 0:
-            extra["found"] = found
+        extra = facts_of(meant, one_person=bool(wanted.identity))
+        if looked.found >= 0:
+            extra["found"] = looked.found
         await self._reading.recorder.record(
             LogRead(
                 actor=actor,
-                on=target_of(meant),
-                first=span[0],
-                end=span[1],
+                on=looked.on or target_of(meant),
+                first=looked.first,
+                end=looked.end,
                 purpose=wanted.purpose,
                 extra=extra,
                 private=private,
@@ -270,17 +287,25 @@ def target_of(meant: Filter) -> Target:
     return Target(room=meant.room[0] if len(meant.room) == 1 else "", subject=subject)
 
 
-def facts_of(meant: Filter) -> dict[str, str | int | bool]:
-    """The filter as an entry holds it: a value, or how many there were."""
-    facts: dict[str, str | int | bool] = {
-        f"filter.{name}": values[0] if len(values) == 1 else len(values)
-        for name, values in meant.terms
+async def _body(request: Request, known: Sequence[Parameter]) -> Wanted:
+    """The parameters in a JSON body. Raises RemoteError: content_type, body_too_long, query_malformed, ..."""
+    require_type(request, "application/json")
+    body = await read_body(request, MAX_SEARCH)
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise RemoteError("query_malformed", "the body is no JSON") from error
+    return parameters.read(parameters.of_object(document), known)
+
+
+def _rest(answer: Answer) -> dict[str, object]:
+    """How a page ends."""
+    return {
+        "next": str(answer.next),
+        "more": answer.more,
+        "size": answer.size,
+        "checkpoint": answer.checkpoint,
     }
-    if meant.since:
-        facts["filter.from"] = meant.since
-    if meant.until < MAX_NUMBER:
-        facts["filter.to"] = meant.until
-    return facts
 
 
 def _json(body: str) -> Response:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+from compliance.accesses import READINGS
 from signalling.problems import MEDIA_TYPE, STATUS
 from signalling.v1 import parameters
 from signalling.v1.parameters import Parameter
@@ -76,6 +77,13 @@ def document() -> dict[str, Any]:
                     size={"type": "integer", "description": "Entries of the log."},
                     checkpoint=_NOTE,
                 ),
+                "Accesses": _object(
+                    accesses={"type": "array", "items": _access()},
+                    next={"type": "string", "description": "Cursor of the next page."},
+                    more={"type": "boolean", "description": "Whether it holds anything now."},
+                    size={"type": "integer", "description": "Entries of the log."},
+                    checkpoint=_NOTE,
+                ),
                 "Entry": _object(index=_INDEX, entry=_ENTRY, receipt=_RECEIPT),
                 "Private": _object(
                     index=_INDEX, facts={"type": "object", "additionalProperties": _TEXT}
@@ -93,6 +101,23 @@ def document() -> dict[str, Any]:
             },
         },
     }  # fmt: skip
+
+
+def _access() -> dict[str, Any]:
+    return _object(
+        index={**_INDEX, "description": "Place of the entry that puts the reading on record."},
+        time={"type": "string", "format": "date-time"},
+        kind={"type": "string", "enum": list(READINGS)},
+        role=_TEXT,
+        reader={"type": "string", "description": "Pseudonym of whoever read."},
+        key={"type": "string", "description": "API key that signed the token."},
+        purpose=_TEXT,
+        shown={**_INDEX, "description": "First entry about the person that was shown or opened."},
+        certain={
+            "type": "boolean",
+            "description": "False: it was within what was asked for, but may not have been sent.",
+        },
+    )
 
 
 def _paths() -> dict[str, Any]:
@@ -122,10 +147,18 @@ def _pages() -> dict[str, Any]:
                     {"application/json": _ref("Page")},
                     (*ROLE, *FILTERED, *ASKED, "content_type", "body_too_long"),
                 ),
-                "requestBody": {
-                    "required": True,
-                    "content": {"application/json": {"schema": _body(parameters.SEARCH)}},
-                },
+                "requestBody": _body(parameters.SEARCH),
+            }
+        },
+        "/v1/audit/accesses": {
+            "post": {
+                **_operation(
+                    "Who saw what the log holds about a person; role `auditor`.",
+                    (),
+                    {"application/json": _ref("Accesses")},
+                    (*ROLE, *FILTERED, *ASKED, "content_type", "body_too_long"),
+                ),
+                "requestBody": _body(parameters.ACCESSES),
             }
         },
     }
@@ -234,12 +267,13 @@ def _body(known: Sequence[Parameter]) -> dict[str, Any]:
         }
         for each in known
     }
-    return {
+    schema = {
         "type": "object",
         "required": ["purpose"],
         "properties": properties,
         "additionalProperties": False,
     }
+    return {"required": True, "content": {"application/json": {"schema": schema}}}
 
 
 def _object(**properties: Any) -> dict[str, Any]:

@@ -85,6 +85,8 @@ SEARCH: Final = (*FILTERS, CURSOR, LIMIT, ORDER, PURPOSE)
 PAGE: Final = (*FILTERS, CURSOR, LIMIT, ORDER, FOLLOW, PURPOSE)
 EXPORT: Final = (*FILTERS, CURSOR, FORMAT, PURPOSE)
 ONE: Final = (PURPOSE,)
+ACCESSES: Final = (*(each for each in FILTERS if each.name in ("subject", "identity", "from", "to")),
+                   CURSOR, LIMIT, PURPOSE)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

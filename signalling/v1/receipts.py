@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from common.errors import RemoteError
+from compliance.accesses import facts_of
 from compliance.envelope import Record, decode
 from compliance.events import Actor, AdmissionGranted, LogRead, ParticipantLeft, Target
 from compliance.exports import json_line
@@ -124,7 +125,7 @@ class Receipts:
                 first=found[0].index,
                 end=found[-1].index + 1,
                 purpose=PURPOSE,
-                extra={"found": len(found)},
+                extra={**facts_of(Filter(kind=KINDS)), "found": len(found)},
             )
         )
 

@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import RemoteError
+from compliance.accesses import facts_of
 from compliance.envelope import decode, encode
 from compliance.events import LogRead
 from compliance.questions import Filter
 from compliance.words import MAX_NUMBER
 from signalling.v1 import parameters
-from signalling.v1.audit import facts_of, target_of
+from signalling.v1.audit import target_of
 from signalling.v1.parameters import PAGE, Wanted, of_object, of_query, read
 from tests.support.audit import MODERATOR, record
 
