@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from common.errors import LocalError
 
@@ -29,7 +30,7 @@ def passed(
 
 
 def listen(address: str, port: int) -> socket.socket:
-    """A listening TCP socket. Raises LocalError: port_in_use, address_unavailable, bind_failed."""
+    """A listening TCP socket. Raises LocalError: as `bind_error`."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
         return socket.create_server((address, port), family=family, backlog=BACKLOG)
@@ -37,13 +38,41 @@ def listen(address: str, port: int) -> socket.socket:
         raise bind_error("TCP", address, port, error) from error
 
 
-def bind_error(protocol: str, address: str, port: int, error: OSError) -> LocalError:
-    """What to say about a port that cannot be bound."""
+@dataclass(frozen=True, slots=True)
+class BindProblem:
+    """Why a port cannot be bound."""
+
+    code: str  # port_in_use, address_unavailable, port_forbidden, bind_failed
+    message: str
+    remedy: str
+
+
+def bind_problem(protocol: str, address: str, port: int, error: OSError) -> BindProblem:
+    """What to say about a port that cannot be bound, and what helps."""
     where = f"{protocol} port {port} on {address}"
     if error.errno == errno.EADDRINUSE:
-        return LocalError(
-            "port_in_use", f"{where} is in use; stop the other process or choose another port"
+        return BindProblem(
+            "port_in_use",
+            f"{where} is in use",
+            f"Stop the process that uses it (ss -lnp 'sport = :{port}'), or choose another port.",
         )
     if error.errno == errno.EADDRNOTAVAIL:
-        return LocalError("address_unavailable", f"{address} is no address of this machine")
-    return LocalError("bind_failed", f"{where} cannot be bound ({error.strerror or error})")
+        return BindProblem(
+            "address_unavailable",
+            f"{address} is no address of this machine",
+            "Name an address of this machine (ip addr); behind 1:1 NAT use media.announced.",
+        )
+    if error.errno == errno.EACCES:
+        return BindProblem(
+            "port_forbidden",
+            f"{where} may not be bound by this user",
+            "Choose a port from 1024 upwards, or grant CAP_NET_BIND_SERVICE.",
+        )
+    message = f"{where} cannot be bound ({error.strerror or error})"
+    return BindProblem("bind_failed", message, "See the system's error.")
+
+
+def bind_error(protocol: str, address: str, port: int, error: OSError) -> LocalError:
+    """The problem as an error that ends a start."""
+    problem = bind_problem(protocol, address, port, error)
+    return LocalError(problem.code, f"{problem.message}. {problem.remedy}")

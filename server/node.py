@@ -62,7 +62,7 @@ class Node:
         Path(config.file.data).mkdir(parents=True, exist_ok=True)
 
     async def __aenter__(self) -> Self:
-        """Starts. Raises LocalError: port_in_use, address_unavailable, bind_failed."""
+        """Starts. Raises LocalError: port_in_use, port_forbidden, address_unavailable, bind_failed."""
         config, clock = self._config, self._clock
         file = config.file
         loop = asyncio.get_running_loop()

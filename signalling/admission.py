@@ -1,12 +1,10 @@
 """Every check between a connection request and a participant, the same for upgrade and dry run.
 
-In: a query, headers. Out: a `Ticket`, or RemoteError whose code `STATUS` maps to an HTTP status. Must not: change
-rooms.
+In: a query, headers. Out: a `Ticket`, or RemoteError with a code of `statuses.ADMISSION`. Must not: change rooms.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,41 +23,6 @@ from signalling.ports import Rooms
 # JS takes this text as "do not try again".
 ROOM_UNKNOWN_TEXT: Final = "requested room does not exist"
 BEARER: Final = "Bearer "
-
-# 401 is final for clients, 5xx makes them try again, a bare 404 makes JS look for another route.
-STATUS: Final[Mapping[str, int]] = {
-    "token_missing": 401,
-    "token_too_long": 401,
-    "token_malformed": 401,
-    "token_algorithm": 401,
-    "token_unknown_key": 401,
-    "token_signature": 401,
-    "token_without_expiry": 401,
-    "token_expired": 401,
-    "token_not_yet_valid": 401,
-    "grants_malformed": 401,
-    "join_not_granted": 401,
-    "metadata_not_granted": 401,
-    "publish_not_granted": 401,
-    "identity_missing": 400,
-    "room_missing": 400,
-    "name_too_long": 400,
-    "limit_exceeded": 400,
-    "query_malformed": 400,
-    "join_request_malformed": 400,
-    "join_request_too_long": 400,
-    "attributes_malformed": 400,
-    "room_preset_unknown": 400,
-    "room_unknown": 404,
-    "room_full": 500,
-    "draining": 503,
-    "room_ended": 503,
-    "audit_unavailable": 503,
-    "audit_timeout": 503,
-    "audit_refused": 503,
-    "join_rate_exceeded": 503,
-}
-REFUSED_BY_POLICY: Final = 403  # any other code: a gate said no
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +85,7 @@ class Admission:
         self._defaults = defaults or RoomOptions()
 
     def check(self, attempt: Attempt) -> Ticket:
-        """Everything that can be known before the upgrade. Raises RemoteError with a code of `STATUS`."""
+        """Everything that can be known before the upgrade. Raises RemoteError."""
         query = parse_query(attempt.query)
         grants = self.grants(attempt)
         if not grants.room_join:

@@ -25,10 +25,11 @@ from crypto.tokens import SigningKeys
 from sfu.model import RoomOptions
 from sfu.ports import PeerPort
 from signalling.addresses import Proxies
-from signalling.admission import Admission, Attempt, Authorizer
+from signalling.admission import Admission, Authorizer
 from signalling.clients import PUBLISH_CODECS
 from signalling.door import Door
 from signalling.edge import Edge
+from signalling.entrance import Entrance, attempt_of
 from signalling.http_sessions import SDP, HttpSessions
 from signalling.hub import Hub, HubSettings, no_ice_servers
 from signalling.ledger import Ledger
@@ -102,13 +103,13 @@ def create_app(deps: SignallingDeps) -> Signalling:
     )
     door = Door(deps.rooms, hub.ledger, admission, deps.gate)
     proxies = Proxies(deps.trusted_proxies)
-    sockets = SignalSockets(hub, admission, proxies, door, join_rate=deps.join_rate)
     page = Page(deps.static_dir)
 
-    def sessions() -> HttpSessions:
-        return HttpSessions(hub, admission, proxies, door, join_rate=deps.join_rate)
+    def entrance() -> Entrance:
+        return Entrance(hub, admission, proxies, door, join_rate=deps.join_rate)
 
-    ingest, egress = Whip(sessions()), Whep(sessions())
+    sockets = SignalSockets(entrance())
+    ingest, egress = Whip(HttpSessions(entrance())), Whep(HttpSessions(entrance()))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -148,12 +149,7 @@ def create_app(deps: SignallingDeps) -> Signalling:
 
 def _add_validation(api: FastAPI, admission: Admission, ledger: Ledger) -> None:
     async def validate(request: Request) -> Response:
-        attempt = Attempt(
-            query=request.scope["query_string"],
-            authorization=request.headers.get("authorization"),
-            user_agent=request.headers.get("user-agent", ""),
-            v1=request.url.path.endswith("/v1/validate"),
-        )
+        attempt = attempt_of(request, v1=request.url.path.endswith("/v1/validate"))
         try:
             admission.check(attempt)
         except RemoteError as error:

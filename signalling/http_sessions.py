@@ -8,7 +8,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from starlette.requests import Request
@@ -22,14 +22,11 @@ from sfu import events
 from sfu.model import LeaveReason, PeerSpec, PeerState, PublicationSpec
 from sfu.ports import PeerPort, RoomPort
 from signalling import acts
-from signalling.addresses import Proxies, rate_key
-from signalling.admission import Admission, Attempt, Ticket
-from signalling.door import Door
-from signalling.hub import Hub
-from signalling.limits import JOIN_RATE, MAX_FRAGMENT, Rate
+from signalling.admission import Ticket
+from signalling.entrance import Entrance
+from signalling.limits import MAX_FRAGMENT
 from signalling.messages import IceServer
 from signalling.ports import Act
-from signalling.rates import KeyedBuckets
 from signalling.resources import read_text, require_match
 
 SDP: Final = "application/sdp"
@@ -51,36 +48,20 @@ class HttpSession:
 class HttpSessions:
     """All of them."""
 
-    def __init__(
-        self,
-        hub: Hub,
-        admission: Admission,
-        proxies: Proxies,
-        door: Door,
-        *,
-        join_rate: Rate = JOIN_RATE,
-    ) -> None:
-        """Whoever comes in comes through `door`."""
-        self.hub = hub
-        self._admission = admission
-        self._proxies = proxies
-        self._door = door
-        self._rates = KeyedBuckets(join_rate)
+    def __init__(self, entrance: Entrance) -> None:
+        """Whoever comes in comes through `entrance`."""
+        self.hub = entrance.hub
+        self._entrance = entrance
         self._sessions: dict[PeerSid, HttpSession] = {}
-        hub.observers.append(self.handle_event)
+        self.hub.observers.append(self.handle_event)
 
     def check(self, request: Request) -> Ticket:
         """Everything that a token says about whoever asks. Raises RemoteError; changes nothing."""
-        now = self.hub.clock.now()
-        with self.hub.deciding("knock"):
-            if not self._rates.take(rate_key(self._proxies.client_address(request.scope)), now):
-                raise RemoteError("join_rate_exceeded", "too many joins from this address")
-            return self._admission.check(replace(_attempt(request), asked_at=now))
+        return self._entrance.knock(request)
 
     async def open(self, request: Request, ticket: Ticket, spec: PeerSpec) -> HttpSession:
         """Lets the participant in, if the door does. The caller negotiates, and ends what it could not."""
-        with self.hub.deciding("admit"):
-            room, peer = await self._door.admit(ticket, spec)
+        room, peer = await self._entrance.admit(ticket, spec)
         session = HttpSession(
             room=room,
             peer=peer,
@@ -96,7 +77,7 @@ class HttpSessions:
         try:
             yield
         except RemoteError as error:
-            await self._door.refuse(_attempt(request), error)
+            await self._entrance.refuse(request, error)
             raise
 
     async def announce(self, session: HttpSession, specs: Sequence[PublicationSpec]) -> None:
@@ -130,7 +111,7 @@ class HttpSessions:
             known, given = session.token.reveal().encode(), _credentials(request).encode()
             if hmac.compare_digest(known, given):
                 return session
-        grants = self._admission.grants(_attempt(request))
+        grants = self._entrance.grants(request)
         if session is None:
             raise RemoteError("session_unknown", "there is no such session")
         if (grants.room, grants.identity) != (session.room.name, session.identity):
@@ -195,14 +176,6 @@ def options(accepts: str) -> Response:
 
 def _escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"')
-
-
-def _attempt(request: Request) -> Attempt:
-    return Attempt(
-        query=request.scope["query_string"],
-        authorization=request.headers.get("authorization"),
-        user_agent=request.headers.get("user-agent", ""),
-    )
 
 
 def _credentials(request: Request) -> str:

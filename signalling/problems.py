@@ -13,41 +13,20 @@ from typing import Final
 from starlette.responses import Response
 
 from common.errors import RemoteError
+from signalling.statuses import ADMISSION, REFUSED_BY_POLICY
 
 MEDIA_TYPE: Final = "application/problem+json"
-REFUSED_BY_POLICY: Final = 403  # a code that is not listed: a gate said no
 RETRY_SECONDS: Final = 1  # short: whoever is sent away finds another node, or this one restarted
 STATUS: Final[Mapping[str, int]] = {
-    # who asks
-    "token_missing": 401,
-    "token_too_long": 401,
-    "token_malformed": 401,
-    "token_algorithm": 401,
-    "token_unknown_key": 401,
-    "token_signature": 401,
-    "token_without_expiry": 401,
-    "token_expired": 401,
-    "token_not_yet_valid": 401,
-    "grants_malformed": 401,
-    "join_not_granted": 403,
-    "metadata_not_granted": 403,
-    "publish_not_granted": 403,
+    **ADMISSION,
     "subscribe_not_granted": 403,
     "room_not_granted": 403,
     "session_of_another": 403,
-    # what is asked for
+    "session_unknown": 404,
+    # requests
     "method_not_allowed": 405,
     "content_type": 415,
     "body_too_long": 413,
-    "query_malformed": 400,
-    "attributes_malformed": 400,
-    "identity_missing": 400,
-    "room_missing": 400,
-    "name_too_long": 400,
-    "limit_exceeded": 400,
-    "room_preset_unknown": 400,
-    "room_unknown": 404,
-    "session_unknown": 404,
     # descriptions
     "sdp_malformed": 400,
     "sdp_limits": 400,
@@ -94,15 +73,6 @@ STATUS: Final[Mapping[str, int]] = {
     "query_overloaded": 503,
     "too_many_readers": 503,
     "api_rate_exceeded": 429,
-    # load
-    "join_rate_exceeded": 429,
-    "room_full": 503,
-    "draining": 503,
-    "room_ended": 503,
-    # the audit log: nothing happens that is not on record
-    "audit_unavailable": 503,
-    "audit_timeout": 503,
-    "audit_refused": 503,
 }
 
 

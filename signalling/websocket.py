@@ -7,6 +7,7 @@ short reason. Must not: decide anything about messages.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final
 
@@ -17,42 +18,40 @@ from common.errors import RemoteError
 from common.ids import PeerSid
 from sfu.model import LeaveReason
 from signalling import clients, messages
-from signalling.addresses import Proxies, rate_key
-from signalling.admission import REFUSED_BY_POLICY, STATUS, Admission, Attempt, Ticket
-from signalling.door import Door
+from signalling.admission import Ticket
 from signalling.effects import Close, CloseCode
-from signalling.hub import Hub
-from signalling.limits import JOIN_RATE, SOCKET_PING_TIMEOUT, Rate
+from signalling.entrance import Entrance
+from signalling.limits import SOCKET_PING_TIMEOUT
 from signalling.member import Member
-from signalling.rates import KeyedBuckets
 from signalling.session import ACTIONS, Session
+from signalling.statuses import ADMISSION, REFUSED_BY_POLICY
 from signalling.wire import Outbound
 
-# A client that reads nothing for as long as it may leave pings unanswered is gone.
 CODE_HEADER: Final = (
     "Conclave-Code"  # the stable name of a refusal, beside the text that clients show
 )
+# A client that reads nothing for as long as it may leave pings unanswered is gone.
 SEND_TIMEOUT: Final = SOCKET_PING_TIMEOUT
+# 401 is final for clients, 5xx makes them try again, a bare 404 makes JS look for another route.
+STATUS: Final[Mapping[str, int]] = {
+    **ADMISSION,
+    "join_not_granted": 401,
+    "metadata_not_granted": 401,
+    "publish_not_granted": 401,
+    "join_request_malformed": 400,
+    "join_request_too_long": 400,
+    "room_full": 500,
+    "join_rate_exceeded": 503,
+}
 
 
 class SignalSockets:
     """All signalling sockets."""
 
-    def __init__(
-        self,
-        hub: Hub,
-        admission: Admission,
-        proxies: Proxies,
-        door: Door,
-        *,
-        join_rate: Rate = JOIN_RATE,
-    ) -> None:
-        """Whoever comes in comes through `door`."""
-        self._hub = hub
-        self._admission = admission
-        self._proxies = proxies
-        self._door = door
-        self._rates = KeyedBuckets(join_rate)
+    def __init__(self, entrance: Entrance) -> None:
+        """Whoever comes in comes through `entrance`."""
+        self._hub = entrance.hub
+        self._entrance = entrance
 
     async def serve_v0(self, websocket: WebSocket) -> None:
         """`/rtc`: query parameters, or a join request."""
@@ -63,20 +62,11 @@ class SignalSockets:
         await self._serve(websocket, v1=True)
 
     async def _serve(self, websocket: WebSocket, *, v1: bool) -> None:
-        attempt = Attempt(
-            query=websocket.scope["query_string"],
-            authorization=websocket.headers.get("authorization"),
-            user_agent=websocket.headers.get("user-agent", ""),
-            v1=v1,
-            asked_at=self._hub.clock.now(),
-        )
         try:
-            with self._hub.deciding("knock"):
-                self._check_rate(websocket)
-                ticket = self._admission.check(attempt)
+            ticket = self._entrance.knock(websocket, v1=v1)
             session = await self._open(ticket)
         except RemoteError as refused:
-            error = await self._refuse(attempt, refused)
+            error = await self._refuse(websocket, refused)
             await websocket.send_denial_response(refusal(error))
             return
         if isinstance(session, LeaveReason):
@@ -84,15 +74,10 @@ class SignalSockets:
         else:
             await self._run(websocket, session)
 
-    def _check_rate(self, websocket: WebSocket) -> None:
-        key = rate_key(self._proxies.client_address(websocket.scope))
-        if not self._rates.take(key, self._hub.clock.now()):
-            raise RemoteError("join_rate_exceeded", "too many joins from this address")
-
-    async def _refuse(self, attempt: Attempt, error: RemoteError) -> RemoteError:
+    async def _refuse(self, websocket: WebSocket, error: RemoteError) -> RemoteError:
         """Counts a refusal and puts it on record; what is said instead if that cannot be."""
         try:
-            await self._door.refuse(attempt, error)
+            await self._entrance.refuse(websocket, error)
         except RemoteError as unrecorded:
             error = unrecorded
         self._hub.refusals[error.code] += 1
@@ -108,8 +93,7 @@ class SignalSockets:
                 return self._hub.farewells.of(ticket.room, ticket.grants.identity, sid)
             session = self._hub.resume(member, ticket.grants, ticket.params)
         else:
-            with self._hub.deciding("admit"):
-                room, peer = await self._door.admit(ticket, ticket.spec)
+            room, peer = await self._entrance.admit(ticket, ticket.spec)
             session = self._hub.join(room, peer, ticket.grants, ticket.params)
         self._hub.rooms.flush()
         return session

@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import Final
 
 from scripts.dashboards.grafana import Board, Panel, Row
-from scripts.dashboards.queries import BYTES, PER_SECOND, SECONDS, SHARE, of_log, rate, total
+from scripts.dashboards.queries import (
+    BYTES,
+    PER_SECOND,
+    SECONDS,
+    SHARE,
+    of_log,
+    rate,
+    rates_by,
+    totals_by,
+)
 
 COMPLIANCE: Final = Board(
     "compliance",
@@ -17,19 +26,19 @@ COMPLIANCE: Final = Board(
             (
                 Panel(
                     "Events",
-                    ((rate("conclave_audit_events_total", "outcome"), "{{outcome}}"),),
+                    rates_by("conclave_audit_events_total", "outcome"),
                     PER_SECOND,
                     "Handed to the audit trail, by what became of them.",
                 ),
                 Panel(
                     "Not in the log yet",
-                    ((total("conclave_audit_backlog", "node"), "{{node}}"),),
+                    totals_by("conclave_audit_backlog", "node"),
                     warn=100,
                     alarm=1000,
                 ),
                 Panel(
                     "Waiting on disk",
-                    ((total("conclave_audit_spool_depth", "node"), "{{node}}"),),
+                    totals_by("conclave_audit_spool_depth", "node"),
                     warn=1,
                 ),
                 Panel(
@@ -41,12 +50,7 @@ COMPLIANCE: Final = Board(
                 ),
                 Panel(
                     "Decisions of the gates",
-                    (
-                        (
-                            rate("conclave_gate_decisions_total", "gate", "decision", "reason"),
-                            "{{gate}} {{decision}} {{reason}}",
-                        ),
-                    ),
+                    rates_by("conclave_gate_decisions_total", "gate", "decision", "reason"),
                     PER_SECOND,
                     width=16,
                 ),

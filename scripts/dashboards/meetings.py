@@ -5,7 +5,17 @@ from __future__ import annotations
 from typing import Final
 
 from scripts.dashboards.grafana import Board, Panel, Row
-from scripts.dashboards.queries import PER_SECOND, SECONDS, quantile, quantiles, rate, ratio, total
+from scripts.dashboards.queries import (
+    PER_SECOND,
+    SECONDS,
+    quantile_by,
+    quantiles,
+    rate,
+    rates_by,
+    ratio,
+    total,
+    totals_by,
+)
 
 ROOM: Final = Board(
     "room",
@@ -15,29 +25,29 @@ ROOM: Final = Board(
         Row(
             "Meetings",
             (
-                Panel("Meetings", ((total("conclave_rooms", "node"), "{{node}}"),), stack=True),
+                Panel("Meetings", totals_by("conclave_rooms", "node"), stack=True),
                 Panel(
                     "People per meeting",
                     ((ratio(total("conclave_peers"), total("conclave_rooms")), "mean"),),
                 ),
                 Panel(
                     "People by state",
-                    ((total("conclave_peers", "state"), "{{state}}"),),
+                    totals_by("conclave_peers", "state"),
                     stack=True,
                 ),
                 Panel(
                     "People by protocol",
-                    ((total("conclave_sessions", "protocol"), "{{protocol}}"),),
+                    totals_by("conclave_sessions", "protocol"),
                     stack=True,
                 ),
                 Panel(
                     "Tracks by codec",
-                    ((total("conclave_tracks", "codec"), "{{codec}}"),),
+                    totals_by("conclave_tracks", "codec"),
                     stack=True,
                 ),
                 Panel(
                     "Subscriptions",
-                    ((total("conclave_subscriptions", "kind"), "{{kind}}"),),
+                    totals_by("conclave_subscriptions", "kind"),
                     stack=True,
                 ),
             ),
@@ -55,22 +65,17 @@ ROOM: Final = Board(
                 ),
                 Panel(
                     "Leaves by reason",
-                    ((rate("conclave_leaves_total", "reason"), "{{reason}}"),),
+                    rates_by("conclave_leaves_total", "reason"),
                     PER_SECOND,
                 ),
                 Panel(
                     "Decisions of the gates",
-                    (
-                        (
-                            rate("conclave_gate_decisions_total", "gate", "decision", "reason"),
-                            "{{gate}} {{decision}} {{reason}}",
-                        ),
-                    ),
+                    rates_by("conclave_gate_decisions_total", "gate", "decision", "reason"),
                     PER_SECOND,
                 ),
                 Panel(
                     "Join, p95 by stage",
-                    ((quantile(0.95, "conclave_join_seconds", "stage"), "{{stage}}"),),
+                    quantile_by(0.95, "conclave_join_seconds", "stage"),
                     SECONDS,
                     "From the opening of the socket: answered, ICE, DTLS, first packet sent.",
                     warn=1,
@@ -85,7 +90,7 @@ ROOM: Final = Board(
                 ),
                 Panel(
                     "Publish to first packet, p95",
-                    ((quantile(0.95, "conclave_publish_seconds", "kind"), "{{kind}}"),),
+                    quantile_by(0.95, "conclave_publish_seconds", "kind"),
                     SECONDS,
                 ),
             ),
@@ -95,17 +100,17 @@ ROOM: Final = Board(
             (
                 Panel(
                     "Video by wanted layer",
-                    ((total("conclave_video_legs", "wanted"), "{{wanted}}"),),
+                    totals_by("conclave_video_legs", "wanted"),
                     stack=True,
                 ),
                 Panel(
                     "Video by served layer",
-                    ((total("conclave_video_legs", "served"), "{{served}}"),),
+                    totals_by("conclave_video_legs", "served"),
                     stack=True,
                 ),
                 Panel(
                     "Layer switches",
-                    ((rate("conclave_layer_switches_total", "direction"), "{{direction}}"),),
+                    rates_by("conclave_layer_switches_total", "direction"),
                     PER_SECOND,
                 ),
             ),

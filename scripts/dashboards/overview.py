@@ -12,9 +12,12 @@ from scripts.dashboards.queries import (
     SECONDS,
     SHARE,
     quantile,
+    quantile_by,
     rate,
+    rates_by,
     ratio,
     total,
+    totals_by,
 )
 
 OVERVIEW: Final = Board(
@@ -74,12 +77,10 @@ OVERVIEW: Final = Board(
         Row(
             "Use",
             (
-                Panel(
-                    "People by server", ((total("conclave_peers", "node"), "{{node}}"),), stack=True
-                ),
+                Panel("People by server", totals_by("conclave_peers", "node"), stack=True),
                 Panel(
                     "Tracks",
-                    ((total("conclave_tracks", "kind", "source"), "{{kind}} {{source}}"),),
+                    totals_by("conclave_tracks", "kind", "source"),
                     stack=True,
                 ),
                 Panel(
@@ -95,15 +96,13 @@ OVERVIEW: Final = Board(
             (
                 Panel(
                     "Leaves by reason",
-                    ((rate("conclave_leaves_total", "reason"), "{{reason}}"),),
+                    rates_by("conclave_leaves_total", "reason"),
                     PER_SECOND,
                 ),
-                Panel(
-                    "Refusals", ((rate("conclave_refusals_total", "code"), "{{code}}"),), PER_SECOND
-                ),
+                Panel("Refusals", rates_by("conclave_refusals_total", "code"), PER_SECOND),
                 Panel(
                     "Drops by reason",
-                    ((rate("conclave_drops_total", "reason"), "{{reason}}"),),
+                    rates_by("conclave_drops_total", "reason"),
                     PER_SECOND,
                 ),
                 Panel(
@@ -123,7 +122,7 @@ OVERVIEW: Final = Board(
                 ),
                 Panel(
                     "Loop lag, p99",
-                    ((quantile(0.99, "conclave_event_loop_lag_seconds", "node"), "{{node}}"),),
+                    quantile_by(0.99, "conclave_event_loop_lag_seconds", "node"),
                     SECONDS,
                     warn=0.1,
                     alarm=0.25,

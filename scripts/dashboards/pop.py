@@ -15,8 +15,10 @@ from scripts.dashboards.queries import (
     quantile,
     quantiles,
     rate,
+    rates_by,
     ratio,
     total,
+    totals_by,
 )
 
 POP: Final = Board(
@@ -64,7 +66,7 @@ POP: Final = Board(
                 ),
                 Panel(
                     "Forwarding latency, spread",
-                    ((rate("conclave_forwarding_latency_seconds_bucket", "le"), "{{le}}"),),
+                    rates_by("conclave_forwarding_latency_seconds_bucket", "le"),
                     shape="heatmap",
                     width=16,
                 ),
@@ -118,7 +120,7 @@ POP: Final = Board(
                 ),
                 Panel(
                     "Drops by reason",
-                    ((rate("conclave_drops_total", "reason"), "{{reason}}"),),
+                    rates_by("conclave_drops_total", "reason"),
                     PER_SECOND,
                 ),
                 Panel(
@@ -149,7 +151,7 @@ POP: Final = Board(
             (
                 Panel(
                     "Transports",
-                    ((total("conclave_transports", "transport"), "{{transport}}"),),
+                    totals_by("conclave_transports", "transport"),
                     stack=True,
                 ),
                 Panel(
@@ -170,12 +172,12 @@ POP: Final = Board(
                 ),
                 Panel(
                     "Transports that ended by themselves",
-                    ((rate("conclave_transports_closed_total", "reason"), "{{reason}}"),),
+                    rates_by("conclave_transports_closed_total", "reason"),
                     PER_SECOND,
                 ),
                 Panel(
                     "Refused by DTLS and SCTP",
-                    ((rate("conclave_association_refusals_total", "reason"), "{{reason}}"),),
+                    rates_by("conclave_association_refusals_total", "reason"),
                     PER_SECOND,
                 ),
                 Panel(
@@ -195,18 +197,13 @@ POP: Final = Board(
             (
                 Panel(
                     "Processor",
-                    (
-                        (
-                            rate("conclave_process_cpu_seconds_total", "node", "mode"),
-                            "{{node}} {{mode}}",
-                        ),
-                    ),
+                    rates_by("conclave_process_cpu_seconds_total", "node", "mode"),
                     SHARE,
                     stack=True,
                 ),
                 Panel(
                     "Memory",
-                    ((total("conclave_process_resident_memory_bytes", "node"), "{{node}}"),),
+                    totals_by("conclave_process_resident_memory_bytes", "node"),
                     BYTES,
                 ),
                 Panel(

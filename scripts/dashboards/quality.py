@@ -11,9 +11,10 @@ from scripts.dashboards.queries import (
     SECONDS,
     SHARE,
     quantile,
+    quantile_by,
     quantiles,
     rate,
-    total,
+    totals_by,
     worse_than,
 )
 
@@ -27,7 +28,7 @@ QUALITY: Final = Board(
             (
                 Panel(
                     "Connection quality",
-                    ((total("conclave_peers_by_quality", "quality"), "{{quality}}"),),
+                    totals_by("conclave_peers_by_quality", "quality"),
                     stack=True,
                 ),
                 Panel(
@@ -70,17 +71,17 @@ QUALITY: Final = Board(
                 ),
                 Panel(
                     "Loss that subscribers report, p95",
-                    ((quantile(0.95, "conclave_downstream_loss_ratio", "kind"), "{{kind}}"),),
+                    quantile_by(0.95, "conclave_downstream_loss_ratio", "kind"),
                     SHARE,
                 ),
                 Panel(
                     "Jitter of publishers, p95",
-                    ((quantile(0.95, "conclave_upstream_jitter_seconds", "kind"), "{{kind}}"),),
+                    quantile_by(0.95, "conclave_upstream_jitter_seconds", "kind"),
                     SECONDS,
                 ),
                 Panel(
                     "Jitter at subscribers, p95",
-                    ((quantile(0.95, "conclave_downstream_jitter_seconds", "kind"), "{{kind}}"),),
+                    quantile_by(0.95, "conclave_downstream_jitter_seconds", "kind"),
                     SECONDS,
                 ),
             ),

@@ -42,6 +42,29 @@ def quantiles(metric: str, *labels: str, more: str = "") -> tuple[tuple[str, str
     )
 
 
+Queries = tuple[tuple[str, str], ...]  # expressions with the legends of their series
+
+
+def legend(*labels: str) -> str:
+    """A series' name: the values of its labels."""
+    return " ".join(f"{{{{{label}}}}}" for label in labels)
+
+
+def totals_by(metric: str, *labels: str) -> Queries:
+    """A gauge, a series for each value of the labels."""
+    return ((total(metric, *labels), legend(*labels)),)
+
+
+def rates_by(metric: str, *labels: str) -> Queries:
+    """A counter's growth per second, a series for each value of the labels."""
+    return ((rate(metric, *labels), legend(*labels)),)
+
+
+def quantile_by(share: float, metric: str, *labels: str) -> Queries:
+    """What that share of observations did not exceed, a series for each value of the labels."""
+    return ((quantile(share, metric, *labels), legend(*labels)),)
+
+
 def ratio(part: str, whole: str) -> str:
     """A share, 0 where there is nothing."""
     return f"{part} / clamp_min({whole}, 1e-9)"

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 from server.config import Config
 from server.diagnosis.finding import Finding, fault, ok, warning
+from server.listening import bind_problem
 
 MIN_RECEIVE_BUFFER = 2_500_000  # bytes: about 100 ms of 200 Mbit/s, a full room's key-frame burst
 SO_FORCE = {
@@ -46,29 +47,11 @@ def _bindable(check: str, kind: socket.SocketKind, address: str, port: int) -> F
         try:
             probe.bind((address, port))
         except OSError as error:
-            return _bind_problem(check, protocol, address, port, error)
+            problem = bind_problem(protocol, address, port, error)
+            return fault(check, problem.code, problem.message, problem.remedy)
     if not port:
         return ok(check, f"any free {protocol} port on {address} will do")
     return ok(check, f"{protocol} port {port} on {address} is free")
-
-
-def _bind_problem(check: str, protocol: str, address: str, port: int, error: OSError) -> Finding:
-    where = f"{protocol} port {port} on {address}"
-    if error.errno == errno.EADDRINUSE:
-        remedy = (
-            f"Stop the process that uses it (ss -lnp 'sport = :{port}'), or choose another port."
-        )
-        return fault(check, "port_in_use", f"{where} is in use", remedy)
-    if error.errno == errno.EADDRNOTAVAIL:
-        remedy = "Name an address of this machine (ip addr); behind 1:1 NAT use media.announced."
-        return fault(
-            check, "address_unavailable", f"{address} is no address of this machine", remedy
-        )
-    if error.errno == errno.EACCES:
-        remedy = "Choose a port from 1024 upwards, or grant CAP_NET_BIND_SERVICE."
-        return fault(check, "port_forbidden", f"{where} may not be bound by this user", remedy)
-    message = f"{where} cannot be bound ({error.strerror})"
-    return fault(check, "bind_failed", message, "See the system's error.")
 
 
 def check_buffers(config: Config) -> Iterable[Finding]:

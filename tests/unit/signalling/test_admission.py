@@ -9,9 +9,9 @@ from livekit.protocol import rtc
 from common.errors import RemoteError
 from common.ids import RoomName
 from sfu.model import LeaveReason, PeerKind, RoomOptions
-from signalling.admission import STATUS, Admission, Attempt, Ticket, merged
+from signalling.admission import Admission, Attempt, Ticket, merged
 from signalling.limits import MAX_NAME
-from signalling.websocket import refusal
+from signalling.websocket import STATUS, refusal
 from tests.support.outcomes import refusal_of
 from tests.support.stage import Stage, make_token
 

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import RemoteError
-from signalling.admission import STATUS as JOIN_STATUS
 from signalling.http_sessions import ice_links
 from signalling.messages import IceServer
 from signalling.problems import STATUS, problem
 from signalling.resources import strong_tags
+from signalling.websocket import STATUS as JOIN_STATUS
 
 
 @pytest.mark.parametrize(
