@@ -9,7 +9,7 @@ from playwright.async_api import Browser
 from tests.interop.conftest import ROOT, Client, Server, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(240)]
-LONG = 45.0  # seconds; on a busy machine the estimate of the path is low at first, and layers wait for it
+LONG = 45.0  # seconds; encoder, server and browser share a machine that may be busy
 VERSIONS = {"2024": "2.6.3", "2023": "1.15.13"}
 NewClient = Callable[[], Awaitable[Client]]
 

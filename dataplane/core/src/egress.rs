@@ -415,7 +415,7 @@ impl Egress {
         let mut number = || 1 + self.random() % 0x7FFF;
         let (n, rtx) = (number(), number());
         let t = (1 << 32) + u64::from(self.random() as u32);
-        let fresh = Retired { next: n, t };
+        let fresh = Retired::fresh(n, t);
         let Some(state) = &mut self.transports[transport] else {
             return Birth { active, transport, media: fresh, rtx };
         };
@@ -456,7 +456,7 @@ fn settle(
         }
         let rtt = transport.rtt().unwrap_or_default();
         let reached = transport.takes(leg.kind).is_ok();
-        if let Some(stream) = reached.then(|| leg.selector.poll_wish(now, rtt)).flatten() {
+        while let Some(stream) = reached.then(|| leg.selector.poll_wish(now, rtt)).flatten() {
             let ask = Ask::Keyframe { home, track: id, stream };
             if !asks.contains(&ask) {
                 asks.push(ask);

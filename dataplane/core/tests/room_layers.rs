@@ -186,5 +186,11 @@ fn legs_that_come_and_go_on_one_transport_never_repeat_a_number() {
     let observer = &world.clients[client].receiver(90_000).observer;
     // One number is left free at each start, so that two frames are not taken for one.
     assert_eq!(observer.missing().len(), 3);
-    assert!(observer.frames().len() > 50);
+    let frames = observer.frames();
+    assert!(frames.len() > 50);
+    for pair in frames.windows(2) {
+        let passed = u64::from(pair[1].capture_ms - pair[0].capture_ms);
+        let played = (pair[1].t - pair[0].t) / 90;
+        assert!(played.abs_diff(passed) <= 40, "{played} ms for {passed} ms");
+    }
 }

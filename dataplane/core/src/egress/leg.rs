@@ -95,9 +95,9 @@ impl Leg {
             ssrc: command.ssrc,
             block: Block::new(&command.mid, &command.extensions),
             sequence: Sequence::new(birth.media.next),
-            times: TimeLine::new(birth.media.t),
+            times: TimeLine::new(birth.media.t, birth.media.sent_at),
             repair: Repair::new(command.rtx_ssrc.filter(|_| nackable), birth.rtx),
-            report: Report::new(&command.cname),
+            report: Report::new(&command.cname, birth.media.counts),
             pleas: Pleas::default(),
             history: nackable.then(History::default),
             key: 0,
@@ -323,10 +323,15 @@ impl Leg {
     /// Leaves where its numbers stand to whatever uses its SSRCs next.
     pub fn retire_into(&self, transport: &mut Transport) {
         // One number stays free: what comes next does not continue the last frame.
-        let media = Retired { next: self.sequence.next() + 1, t: self.times.last() + 1 };
+        let media = Retired {
+            next: self.sequence.next() + 1,
+            t: self.times.last(),
+            sent_at: self.times.last_sent(),
+            counts: self.report.counts(),
+        };
         transport.retire(self.ssrc, media);
         if let Some((ssrc, next)) = self.repair.stream() {
-            transport.retire(ssrc, Retired { next, t: media.t });
+            transport.retire(ssrc, Retired::fresh(next, media.t));
         }
     }
 

@@ -53,15 +53,15 @@ pub struct Report {
 }
 
 impl Report {
-    /// Nothing sent, nothing due.
-    pub fn new(cname: &str) -> Self {
+    /// Nothing due; what the SSRC sent before is counted on (RFC 3550 section 6.4.1).
+    pub fn new(cname: &str, (packets, octets): (u32, u32)) -> Self {
         let cname = &cname.as_bytes()[..cname.len().min(usize::from(u8::MAX))];
         Self {
             cname: cname.into(),
             due: None,
-            packets: 0,
-            octets: 0,
-            reported: 0,
+            packets,
+            octets,
+            reported: packets,
             clock_rate: 0,
             received: Received::default(),
         }
@@ -74,6 +74,11 @@ impl Report {
         let first = self.due.is_none();
         self.due = self.due.or(Some(now + FIRST));
         first
+    }
+
+    /// Packets and payload bytes that were sent.
+    pub fn counts(&self) -> (u32, u32) {
+        (self.packets, self.octets)
     }
 
     /// When the next report is due; none while nothing is sent.

@@ -2,11 +2,21 @@
 //!
 //! In: the target from outside, which streams arrive, packets, time. Out: for each packet whether it
 //! continues, begins or stays away; key-frame wishes. The old stream stays until the new one starts.
+//!
+//! Whatever a start waits for may never come, and each has its bound:
+//!
+//! | waits for | bound | then |
+//! |---|---|---|
+//! | a key frame | [`FIRST`] or two round trips, [`SLOW`], [`STEADY`] while the stream arrives | asks again |
+//! | the same, nothing on the wire | [`GRACE`] | asks for the lowest stream every second time, and takes it |
+//! | what ties the time stamps | [`REPORT_PATIENCE`], however often the stream came and went | starts by wall clock |
+//! | time stamps that lie behind | three key frames, or [`REPORT_PATIENCE`] | starts just past what was sent |
 
 use std::time::Duration;
 
 use super::sequence::Source;
 use super::timeline::Joint;
+use super::track::MAX_STREAMS;
 use crate::command::LayerTarget;
 use crate::drop::DropReason;
 use crate::media::{MediaKind, PacketMeta};
@@ -22,9 +32,11 @@ const STEP: Duration = Duration::from_millis(200);
 /// encoders report on one of their streams only. Those are waited for once.
 const REPORT_PATIENCE: Duration = Duration::from_secs(2);
 
-/// First repetition of a key-frame wish, unless the round trip is longer; then [`SLOW`], at last [`IDLE`].
+/// First repetition of a key-frame wish, unless two round trips are longer, but at most [`SLOW`]: a single late
+/// report of a busy receiver counts seconds. Then [`SLOW`], at last [`STEADY`], or [`IDLE`] if nothing arrives.
 const FIRST: Duration = Duration::from_millis(250);
 const SLOW: Duration = Duration::from_secs(1);
+const STEADY: Duration = Duration::from_secs(2);
 const IDLE: Duration = Duration::from_secs(10);
 const SLOW_TRIES: u8 = 5;
 
@@ -67,15 +79,12 @@ pub enum State {
         stream: u8,
         /// Wanted.
         to: u8,
-        /// Since when.
-        since: Time,
     },
 }
 
 /// A key frame that the leg waits for.
 #[derive(Clone, Copy, Debug)]
 struct Wish {
-    stream: u8,
     due: Time,
     tries: u8,
 }
@@ -91,7 +100,10 @@ pub struct Selector {
     /// Streams that were waited for in vain: nothing ties their time stamps to the others.
     untied: u8,
     last_switch: Time,
-    wish: Option<Wish>,
+    /// Per stream: since when it was to take the place of the one on the wire.
+    waited: [Option<Time>; MAX_STREAMS],
+    /// Per stream: what is on the wire may need a key frame as well as what shall come.
+    wishes: [Option<Wish>; MAX_STREAMS],
 }
 
 impl Selector {
@@ -104,7 +116,8 @@ impl Selector {
             active,
             untied: 0,
             last_switch: Time(0),
-            wish: None,
+            waited: [None; MAX_STREAMS],
+            wishes: [None; MAX_STREAMS],
         }
     }
 
@@ -125,7 +138,7 @@ impl Selector {
     /// they need no key frame, and the leg was told to send less.
     pub fn cap(&self) -> Cap {
         let target = self.target.unwrap_or(LayerTarget { spatial: 0, temporal: 0 });
-        let down = matches!(self.state, State::Switching { stream, to, .. } if to < stream);
+        let down = matches!(self.state, State::Switching { stream, to } if to < stream);
         Cap { spatial: target.spatial, temporal: if down { 0 } else { target.temporal } }
     }
 
@@ -135,7 +148,7 @@ impl Selector {
             State::Paused => 0,
             State::Acquiring { .. } => self.target.map_or(0, |t| up_to(t.spatial)) | self.lowest(),
             State::Forwarding { stream } => bit(stream),
-            State::Switching { stream, to, .. } => bit(stream) | bit(to),
+            State::Switching { stream, to } => bit(stream) | bit(to),
         }
     }
 
@@ -157,7 +170,7 @@ impl Selector {
     pub fn interrupt(&mut self, now: Time) {
         if self.current().is_some() {
             self.state = State::Acquiring { since: now };
-            self.wish = None;
+            self.keep_wishes(0);
         }
     }
 
@@ -168,27 +181,37 @@ impl Selector {
 
     /// A key frame of `stream` is needed, at once unless one is on order.
     pub fn want_keyframe(&mut self, now: Time, stream: u8) {
-        if self.kind == MediaKind::Video && self.wish.is_none_or(|wish| wish.stream != stream) {
-            self.wish = Some(Wish { stream, due: now, tries: 0 });
+        if self.kind == MediaKind::Video {
+            if let Some(wish) = self.wishes.get_mut(usize::from(stream)) {
+                wish.get_or_insert(Wish { due: now, tries: 0 });
+            }
         }
     }
 
-    /// The stream whose key frame is to be asked for now; `rtt` is the receiver's round trip.
+    /// A stream whose key frame is to be asked for now, until there is none; `rtt` is the receiver's round trip.
     pub fn poll_wish(&mut self, now: Time, rtt: Duration) -> Option<u8> {
-        let wish = self.wish.as_mut().filter(|wish| wish.due <= now)?;
+        let is_due = |wish: &Option<Wish>| wish.is_some_and(|wish| wish.due <= now);
+        let stream = self.wishes.iter().position(is_due)? as u8;
+        let wish = self.wishes[usize::from(stream)].as_mut()?;
         let pause = match wish.tries {
-            0 => FIRST.max(rtt * 2),
+            0 => FIRST.max((rtt * 2).min(SLOW)),
             1..=SLOW_TRIES => SLOW,
+            _ if self.active & bit(stream) != 0 => STEADY,
             _ => IDLE,
         };
+        let again = wish.tries > 0 && wish.tries % 2 == 0;
+        // The parity goes on when the count does not.
+        wish.tries = wish.tries.checked_add(1).unwrap_or(u8::MAX - 1);
         wish.due = now + pause;
-        wish.tries = wish.tries.saturating_add(1);
-        Some(wish.stream)
+        Some(match self.state {
+            State::Acquiring { since } if again && now.since(since) >= GRACE => self.fallback(),
+            _ => stream,
+        })
     }
 
     /// When [`Selector::poll_wish`] is due.
     pub fn poll_timeout(&self) -> Option<Time> {
-        self.wish.map(|wish| wish.due)
+        self.wishes.iter().flatten().map(|wish| wish.due).min()
     }
 
     /// What to do with a packet, given the source on the wire.
@@ -225,12 +248,12 @@ impl Selector {
                 }
             }
             State::Forwarding { .. } => Ok(Route::Continue),
-            State::Switching { stream, to, since } => {
+            State::Switching { stream, to } => {
                 if !self.leads_on(now, stream, to, meta.stream) {
                     return Ok(Route::Continue);
                 }
                 let patient =
-                    now.since(since) < REPORT_PATIENCE && self.untied & bit(meta.stream) == 0;
+                    self.waits(now, meta.stream, to) && self.untied & bit(meta.stream) == 0;
                 self.begin(meta, Joint::Layer { patient })
             }
         }
@@ -239,7 +262,10 @@ impl Selector {
     /// `stream` is on the wire from now on.
     pub fn started(&mut self, now: Time, stream: u8) {
         self.last_switch = now;
-        self.wish = None;
+        if self.current() != Some(stream) {
+            self.waited = [None; MAX_STREAMS];
+        }
+        self.keep_wishes(!bit(stream));
         self.state = State::Forwarding { stream };
         self.evaluate(now);
     }
@@ -251,9 +277,7 @@ impl Selector {
 
     /// A key frame went out: nothing more to wish for, unless another stream is wanted.
     pub fn keyframe_sent(&mut self, stream: u8) {
-        if self.wish.is_some_and(|wish| wish.stream == stream) {
-            self.wish = None;
-        }
+        self.keep_wishes(!bit(stream));
     }
 
     /// Brings the state in line with the target and with what arrives.
@@ -261,7 +285,7 @@ impl Selector {
         let Some(choice) = self.choice() else {
             if self.target.is_none() {
                 self.state = State::Paused;
-                self.wish = None;
+                self.keep_wishes(0);
             } else if self.state == State::Paused {
                 self.state = State::Acquiring { since: now };
             }
@@ -273,17 +297,37 @@ impl Selector {
             State::Forwarding { stream } | State::Switching { stream, .. } if stream == choice => {
                 State::Forwarding { stream }
             }
-            State::Switching { stream, to, since } if to == choice => {
-                State::Switching { stream, to, since }
-            }
             State::Forwarding { stream } | State::Switching { stream, .. } => {
-                State::Switching { stream, to: choice, since: now }
+                State::Switching { stream, to: choice }
             }
         };
         match self.state {
-            State::Forwarding { .. } => {}
-            _ => self.want_keyframe(now, choice),
+            State::Forwarding { stream } => self.keep_wishes(bit(stream)),
+            State::Switching { stream, to } => {
+                self.keep_wishes(bit(stream) | bit(to));
+                self.want_keyframe(now, to);
+                if let Some(waited) = self.waited.get_mut(usize::from(to)) {
+                    waited.get_or_insert(now);
+                }
+            }
+            State::Acquiring { .. } | State::Paused => {
+                self.keep_wishes(bit(choice));
+                self.want_keyframe(now, choice);
+            }
         }
+    }
+
+    /// Forgets the wishes for streams that are not among `streams` (bit per index).
+    fn keep_wishes(&mut self, streams: u8) {
+        for (stream, wish) in self.wishes.iter_mut().enumerate() {
+            wish.take_if(|_| streams >> stream & 1 == 0);
+        }
+    }
+
+    /// Whether the reports of `stream`, a step on the way to `to`, are still waited for.
+    fn waits(&self, now: Time, stream: u8, to: u8) -> bool {
+        let since = |stream: u8| self.waited.get(usize::from(stream)).copied().flatten();
+        since(stream).or(since(to)).is_some_and(|since| now.since(since) < REPORT_PATIENCE)
     }
 
     /// The stream to aim at: the highest that arrives up to the target, else the lowest above it.
@@ -295,6 +339,11 @@ impl Selector {
             (0, active) => Some(active.trailing_zeros() as u8),
             (below, _) => Some(7 - below.leading_zeros() as u8),
         }
+    }
+
+    /// The stream that a leg is content with which has waited for its own in vain: the lowest that arrives.
+    fn fallback(&self) -> u8 {
+        self.active.trailing_zeros() as u8
     }
 
     fn lowest(&self) -> u8 {

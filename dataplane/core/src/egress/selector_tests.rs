@@ -168,9 +168,55 @@ fn a_wish_is_repeated_ever_more_slowly_and_forgotten_at_the_start() {
             asked.push(ms);
         }
     }
-    assert_eq!(asked, [0, 400, 1_400, 2_400, 3_400, 4_400, 5_400, 15_400, 25_400]);
+    let asked_soon = [0, 400, 1_400, 2_400, 3_400, 4_400, 5_400, 7_400, 9_400];
+    assert_eq!(asked[..9], asked_soon);
+    assert_eq!(asked.len(), 9 + 10, "every two seconds from then on");
     selector.started(at(30_000), 2);
     assert_eq!(selector.poll_timeout(), None);
+}
+
+#[test]
+fn a_round_trip_of_seconds_makes_the_first_repetition_wait_one() {
+    let mut selector = acquiring();
+    assert_eq!(selector.poll_wish(at(0), Duration::from_secs(9)), Some(2));
+    assert_eq!(selector.poll_timeout(), Some(at(1_000)));
+}
+
+#[test]
+fn a_leg_without_anything_asks_for_the_lowest_stream_every_second_time() {
+    let mut selector = acquiring();
+    let asked = |selector: &mut Selector, ms| selector.poll_wish(at(ms), Duration::ZERO);
+    let times = [0, 250, 1_250, 2_250, 3_250, 4_250];
+    let streams = times.map(|ms| asked(&mut selector, ms).unwrap());
+    assert_eq!(streams, [2, 2, 0, 2, 0, 2]);
+    let later: Vec<_> = (5..2_000).filter_map(|s| asked(&mut selector, s * 1_000)).collect();
+    assert!(later.windows(2).all(|pair| pair[0] != pair[1]), "for ever");
+}
+
+#[test]
+fn wishes_for_two_streams_stand_beside_each_other() {
+    let mut selector = forwarding(0);
+    selector.set_target(at(10), aim(2));
+    selector.want_keyframe(at(20), 0);
+    let mut asked = || selector.poll_wish(at(20), Duration::ZERO);
+    assert_eq!([asked(), asked(), asked()], [Some(0), Some(2), None]);
+    selector.keyframe_sent(0);
+    assert_eq!(selector.poll_wish(at(300), Duration::ZERO), Some(2));
+    selector.set_target(at(310), aim(0));
+    assert_eq!(selector.poll_timeout(), None, "withdrawn");
+}
+
+#[test]
+fn a_stream_that_comes_and_goes_is_waited_for_once() {
+    let mut selector = forwarding(0);
+    selector.set_target(at(10), aim(2));
+    for ms in [500, 1_500] {
+        selector.set_active(at(ms), 0b011);
+        selector.set_active(at(ms + 100), 0b111);
+    }
+    let begun = |patient| Ok(Route::Begin(Joint::Layer { patient }));
+    assert_eq!(selector.route(at(2_009), &key(2, 1), on(0)), begun(true));
+    assert_eq!(selector.route(at(2_010), &key(2, 1), on(0)), begun(false));
 }
 
 #[test]

@@ -28,8 +28,9 @@ struct Entry {
     extensions: ExtensionFacts,
 }
 
-/// Packets whose facts are kept whole: those of a frame whose first packet may come last.
-const RECENT: usize = 64;
+/// Packets whose facts are kept whole: those of a key frame whose first packet may come last, and what follows
+/// it until then: 250 kB.
+const RECENT: usize = 256;
 
 /// The last packets of one stream.
 #[derive(Debug)]
@@ -133,13 +134,13 @@ mod tests {
     #[test]
     fn the_last_packets_come_back_with_their_facts() {
         let mut store = Store::new(MediaKind::Video);
-        for n in 0..100 {
+        for n in 0..300 {
             put(&mut store, n, 200);
         }
-        assert!(store.recent(A, 35).is_none());
-        let found = store.recent(A, 36).unwrap();
-        assert_eq!((found.meta.n, found.meta.t, found.bytes.len()), (36, 36 * 3_000, 200));
-        assert!(store.recent(Source { generation: 1, ..A }, 99).is_none());
+        assert!(store.recent(A, 43).is_none());
+        let found = store.recent(A, 44).unwrap();
+        assert_eq!((found.meta.n, found.meta.t, found.bytes.len()), (44, 44 * 3_000, 200));
+        assert!(store.recent(Source { generation: 1, ..A }, 299).is_none());
     }
 
     #[test]

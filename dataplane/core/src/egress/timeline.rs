@@ -56,16 +56,17 @@ pub struct TimeLine {
 }
 
 impl TimeLine {
-    /// The first packet will get the time stamp `first`.
-    pub fn new(first: u64) -> Self {
+    /// The first packet will get the time stamp `first`; or if that was sent before, under the same SSRC for
+    /// another leg, the one that wall clock leads to from there.
+    pub fn new(first: u64, sent_at: Option<Time>) -> Self {
         Self {
             shift: first,
             previous_shift: 0,
             line: None,
             last: first,
-            last_sent: Time(0),
+            last_sent: sent_at.unwrap_or(Time(0)),
             refusals: 0,
-            started: false,
+            started: sent_at.is_some(),
         }
     }
 
@@ -74,9 +75,14 @@ impl TimeLine {
         t.wrapping_add(if draining { self.previous_shift } else { self.shift })
     }
 
-    /// The newest time stamp sent.
+    /// The newest time stamp sent, or the first to be sent.
     pub fn last(&self) -> u64 {
         self.last
+    }
+
+    /// When the newest time stamp was sent.
+    pub fn last_sent(&self) -> Option<Time> {
+        self.started.then_some(self.last_sent)
     }
 
     /// Notes that the newest packet went out with `t`.
@@ -187,7 +193,7 @@ mod tests {
 
     /// A line whose newest packet went out at `ms` with input `t` and output 1,000,000.
     fn running(ms: u64, t: u64, line: Option<i64>) -> TimeLine {
-        let mut times = TimeLine::new(1_000_000);
+        let mut times = TimeLine::new(1_000_000, None);
         let first = packet(t, line);
         times.join(at(ms), MediaKind::Video, &first, Joint::Source).unwrap();
         times.sent(at(ms), &first, times.map(t, false));
@@ -252,6 +258,13 @@ mod tests {
         let mut times = running(0, 500, Some(0));
         assert_eq!(join(&mut times, 100, &packet(7, None), Joint::Source), Some(1_009_000));
         assert_eq!(times.on_line(7), None, "no sender report ties the new source yet");
+    }
+
+    #[test]
+    fn another_leg_of_the_same_ssrc_goes_on_where_wall_clock_stands() {
+        let mut times = TimeLine::new(1_000_000, Some(at(0)));
+        let joint = Joint::Layer { patient: false };
+        assert_eq!(join(&mut times, 5_000, &packet(7, Some(0)), joint), Some(1_000_000 + 5 * RATE));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::leg::Leg;
 use super::store::Store;
 use crate::ids::{LaneId, TrackId};
-use crate::media::{MediaKind, MediaPacket, TrackClock};
+use crate::media::{MediaKind, MediaPacket, PacketMeta, TrackClock};
 
 /// Streams of a track: simulcast has at most three.
 pub const MAX_STREAMS: usize = 3;
@@ -36,6 +36,8 @@ pub struct Track {
     pub wanted: u8,
     /// Streams that arrive.
     pub active: u8,
+    /// Streams of which a packet came.
+    seen: u8,
     /// Newest packet of each stream: generation and number.
     newest: [Option<(u8, u64)>; MAX_STREAMS],
     /// Payload for retransmissions, per stream.
@@ -54,6 +56,7 @@ impl Track {
             clock_rate: 0,
             wanted: 0,
             active: 0,
+            seen: 0,
             newest: [None; MAX_STREAMS],
             stores: [const { None }; MAX_STREAMS],
             kind,
@@ -69,12 +72,15 @@ impl Track {
             store.put(packet);
         }
         let bit = 1u8.checked_shl(u32::from(meta.stream)).unwrap_or(0);
-        let first = self.active & bit == 0;
-        if first {
-            self.active |= bit;
+        if self.seen & bit == 0 {
+            self.seen |= bit;
             if self.legs.iter().any(Leg::can_repair) && stream < MAX_STREAMS {
                 self.keep(stream, packet);
             }
+        }
+        let first = self.active & bit == 0 && self.proves(meta);
+        if first {
+            self.active |= bit;
         }
         let newest = self.newest.get_mut(stream).and_then(Option::as_mut);
         let late = newest.is_some_and(|newest| newest.0 == meta.generation && meta.n < newest.1);
@@ -85,10 +91,17 @@ impl Track {
         Noted { first, late, newest }
     }
 
+    /// Whether a packet by itself shows that its stream arrives; what does not waits for ingress to say so,
+    /// which will then also say when it stops. A stray packet of a stopped stream must not bring it back.
+    fn proves(&self, meta: &PacketMeta) -> bool {
+        let begins = meta.frame.keyframe && meta.frame.start && meta.frame.spatial == 0;
+        !meta.padding_only && (self.kind == MediaKind::Audio || begins)
+    }
+
     /// A leg that may ask for packets again came: keep payload from now on.
     pub fn keep_payload(&mut self) {
         for stream in 0..MAX_STREAMS {
-            if self.active >> stream & 1 == 1 && self.stores[stream].is_none() {
+            if (self.active | self.seen) >> stream & 1 == 1 && self.stores[stream].is_none() {
                 self.stores[stream] = Some(Box::new(Store::new(self.kind)));
             }
         }

@@ -39,13 +39,24 @@ impl Moment {
     }
 }
 
-/// Where the numbers of an ended leg stood.
+/// Where an SSRC stands between two legs.
 #[derive(Clone, Copy, Debug)]
 pub struct Retired {
     /// Next output number, or next retransmission number.
     pub next: u64,
-    /// Last time stamp.
+    /// Last time stamp, or the first if nothing was sent.
     pub t: u64,
+    /// When that was sent.
+    pub sent_at: Option<Time>,
+    /// Packets and payload bytes that reports tell of.
+    pub counts: (u32, u32),
+}
+
+impl Retired {
+    /// An SSRC that nothing was sent under.
+    pub fn fresh(next: u64, t: u64) -> Self {
+        Self { next, t, sent_at: None, counts: (0, 0) }
+    }
 }
 
 /// The egress side of one transport.

@@ -10,7 +10,7 @@ use crate::time::Time;
 /// Repeats at the usual patience before falling back to the keep-alive cadence.
 const QUICK_TRIES: u8 = 5;
 
-/// Least wait for an answer to the first request.
+/// Least wait for an answer to the first request, two round trips if that is longer but at most [`PATIENCE`].
 const FIRST_PATIENCE: Duration = Duration::from_millis(250);
 
 /// Wait for an answer to each further request.
@@ -72,7 +72,7 @@ impl KeyframeThrottle {
             return false;
         }
         let patience = match self.tries {
-            0 => FIRST_PATIENCE.max(rtt * 2),
+            0 => FIRST_PATIENCE.max((rtt * 2).min(PATIENCE)),
             tries if tries < QUICK_TRIES => PATIENCE,
             _ => KEEP_ALIVE,
         };

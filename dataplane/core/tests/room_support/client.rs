@@ -17,7 +17,7 @@ use conclave_core::srtp::{Inbound, Outbound, Suite, MAX_RTCP_OVERHEAD, MAX_RTP_O
 use conclave_core::time::{NtpEpoch, Time};
 use conclave_netem::{Link, LinkConfig};
 
-use super::encoder::{Encoder, AUDIO_PT, VIDEO_PT, VIDEO_RTX_PT};
+use super::encoder::{Content, Encoder, AUDIO_PT, VIDEO_PT, VIDEO_RTX_PT};
 use super::receiver::Receiver;
 use crate::edge_support::{master, path};
 
@@ -43,6 +43,12 @@ pub struct Client {
     /// Datagrams that came down, and how many of them in runs of at least four.
     pub datagrams: u64,
     pub sends_reports: bool,
+    /// Streams of a track (bit per index) about which it sends none.
+    pub unreported: u8,
+    /// The first packet of every key frame is lost, and has to be sent again.
+    pub loses_starts: bool,
+    /// Its reports pair the time stamp of what was sent last with the time of sending.
+    pub reports_sending: bool,
     /// Whether it keeps its consent fresh.
     pub checks: bool,
     outbound: Outbound,
@@ -71,6 +77,9 @@ impl Client {
             nacked: 0,
             datagrams: 0,
             sends_reports: true,
+            unreported: 0,
+            loses_starts: false,
+            reports_sending: false,
             checks: true,
             outbound: Outbound::new(suite(200 + index as u8), keyed),
             inbound: Inbound::new(suite(100 + index as u8), keyed),
@@ -90,7 +99,10 @@ impl Client {
             packets.extend(encoder.poll(now.as_micros()));
         }
         for packet in packets {
-            self.send_rtp(now, packet);
+            let starts = Content::of(&packet).is_some_and(|it| it.key && it.index == 0);
+            if !(self.loses_starts && starts) {
+                self.send_rtp(now, packet);
+            }
         }
         let ms = now.as_millis();
         if ms % 5 == 0 {
@@ -125,14 +137,21 @@ impl Client {
             .encoders
             .iter()
             .filter(|encoder| encoder.running && self.sends_reports)
-            .flat_map(|encoder| encoder.streams.iter().map(|stream| (stream, encoder.rate())))
+            .flat_map(|encoder| {
+                let streams = encoder.streams.iter().enumerate();
+                let told = streams.filter(|(index, _)| self.unreported >> index & 1 == 0);
+                told.map(|(_, stream)| (stream, encoder.rate()))
+            })
             .filter(|(stream, _)| stream.packets > 0)
-            .map(|(stream, rate)| SenderInfo {
-                ssrc: stream.ssrc,
-                ntp,
-                rtp: stream.timestamp(now.as_micros(), rate),
-                packets: stream.packets,
-                octets: stream.octets,
+            .map(|(stream, rate)| {
+                let lag = if self.reports_sending { stream.lag_ms * 1_000 } else { 0 };
+                SenderInfo {
+                    ssrc: stream.ssrc,
+                    ntp,
+                    rtp: stream.timestamp(now.as_micros().saturating_sub(lag), rate),
+                    packets: stream.packets,
+                    octets: stream.octets,
+                }
             })
             .collect();
         for info in infos {
@@ -222,7 +241,8 @@ impl Client {
                 Packet::Pli(pli) => {
                     self.plis.push(pli.media);
                     let streams = self.encoders.iter_mut().flat_map(|e| &mut e.streams);
-                    streams.filter(|s| s.ssrc == pli.media).for_each(|s| s.want_key = true);
+                    let asked = streams.filter(|s| s.ssrc == pli.media && s.obeys);
+                    asked.for_each(|s| s.want_key = true);
                 }
                 Packet::Nack(nack) => {
                     for seq in nack.sequences() {

@@ -45,6 +45,12 @@ impl Content {
         out
     }
 
+    /// What a whole video packet says.
+    pub fn of(packet: &[u8]) -> Option<Self> {
+        let header = conclave_core::rtp::Header::parse(packet).ok()?;
+        Self::parse(header.payload.of(packet).get(7..)?)
+    }
+
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let bytes = bytes.get(..CONTENT)?;
         (bytes[0] == MAGIC).then_some(Self {
@@ -65,6 +71,10 @@ pub struct Stream {
     pub rtx_ssrc: u32,
     pub rid: Option<String>,
     pub enabled: bool,
+    /// Whether it makes key frames when asked for them.
+    pub obeys: bool,
+    /// How long encoding takes: what is sent was captured so long ago, milliseconds.
+    pub lag_ms: u64,
     pub want_key: bool,
     /// Key frames that were made.
     pub keys: u32,
@@ -90,6 +100,8 @@ impl Stream {
             rtx_ssrc: ssrc + 1_000,
             rid,
             enabled: true,
+            obeys: true,
+            lag_ms: 0,
             want_key: true,
             keys: 0,
             packets: 0,
@@ -116,6 +128,11 @@ impl Stream {
         self.clock = self.clock.wrapping_add(0x4000_0000);
         self.picture = 5;
         self.want_key = true;
+    }
+
+    /// The number of what was sent last.
+    pub fn last_number(&self) -> u16 {
+        self.seq.wrapping_sub(1)
     }
 
     /// The RTP time stamp of a capture time.
@@ -225,6 +242,7 @@ fn frame(
     (video, layered): (bool, bool),
     (now_us, rate): (u64, u32),
 ) -> Vec<Vec<u8>> {
+    let now_us = now_us.saturating_sub(stream.lag_ms * 1_000);
     let key = video && std::mem::take(&mut stream.want_key);
     let phase = if key { 0 } else { stream.frame % 4 };
     let temporal = if layered { [0, 2, 1, 2][phase as usize] } else { 0 };
