@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from common.errors import LocalError
 
-TEMPORARY = ".new"  # suffix of files that are being written
+TEMPORARY: Final = ".new"  # suffix of files that are being written
+SYNCS_AT_ONCE: Final = 8  # threads that wait for the medium; more of them save it no further effort
 
 
 class File(Protocol):
@@ -50,11 +54,14 @@ class Files(Protocol):
     def remove(self, path: str) -> None:
         """Removes a file, or an empty folder."""
 
-    def make_folder(self, path: str) -> None:
-        """Makes a folder and those above it, durably."""
+    def make_folder(self, path: str, *, durable: bool = True) -> None:
+        """Makes a folder and those above it; not durable: until the folder above is synced."""
 
     def sync_folder(self, path: str) -> None:
         """Makes the names in a folder durable."""
+
+    def sync_all(self, files: Sequence[File], folders: Iterable[str]) -> None:
+        """Makes contents of files and names in folders durable, all at once: the medium shares its effort."""
 
 
 def write_file(files: Files, path: str, data: bytes, *, durable: bool) -> None:
@@ -123,9 +130,13 @@ class PosixFiles:
         except OSError as error:
             os.close(self._lock)
             raise LocalError("store_in_use", f"another process works in {root}") from error
+        self._syncing = ThreadPoolExecutor(
+            SYNCS_AT_ONCE, "sync"
+        )  # threads begin when they are needed
 
     def close(self) -> None:
         """Lets others work in the folder."""
+        self._syncing.shutdown()
         os.close(self._lock)
 
     def open(self, path: str) -> PosixFile:
@@ -156,14 +167,15 @@ class PosixFiles:
         else:
             target.unlink()
 
-    def make_folder(self, path: str) -> None:
-        """Makes a folder and those above it, durably."""
+    def make_folder(self, path: str, *, durable: bool = True) -> None:
+        """Makes a folder and those above it."""
         above = ""
         for part in path.split("/"):
             folder = f"{above}/{part}".lstrip("/")
             if not (self.root / folder).is_dir():
                 (self.root / folder).mkdir(mode=0o700)
-                self.sync_folder(above)
+                if durable:
+                    self.sync_folder(above)
             above = folder
 
     def sync_folder(self, path: str) -> None:
@@ -173,3 +185,13 @@ class PosixFiles:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+    def sync_all(self, files: Sequence[File], folders: Iterable[str]) -> None:
+        """Makes contents and names durable."""
+        work: list[Callable[[], None]] = [file.sync for file in files]
+        work += [partial(self.sync_folder, folder) for folder in folders]
+        if len(work) == 1:
+            work[0]()
+            return
+        for done in [self._syncing.submit(each) for each in work]:
+            done.result()

@@ -7,6 +7,8 @@ Destroying a key erases the person; the log stays whole, its references then lea
     subjects/<index>/key       the person's key, sealed under the master key
     subjects/<index>/<record>  facts, sealed under the person's key
     periods/<tenant and period>  the key of pseudonyms and commitments, sealed under the master key
+
+What is kept within one `group` becomes durable together: contents with one sync of the medium, names with another.
 """
 
 from __future__ import annotations
@@ -14,7 +16,8 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,7 +26,8 @@ from common.redact import Redacted
 from compliance.canonical import canonical, parse_object
 from compliance.envelope import format_time
 from compliance.events import Private
-from compliance.files import Files, folder_of, replace_file
+from compliance.files import Files, folder_of
+from compliance.staging import Staging
 from compliance.words import VAULT_REF, Pseudonym, TenantId, VaultRef
 from crypto.pseudonyms import HALF, Locator, commitment, pseudonym, subject_index
 from crypto.sealing import Key, SealError, new_key, seal, unseal
@@ -55,13 +59,33 @@ class Vault:
         self._master = master
         self._locator = Locator(master)
         self._keys: OrderedDict[str, Key] = OrderedDict()
+        self._staging: Staging | None = None  # of the open group
+        self._made: dict[str, Key] = {}  # keys that the open group has made
+        self._owed: set[str] = set()
         files.make_folder("subjects")
         files.make_folder("periods")
 
+    @contextmanager
+    def group(self) -> Iterator[None]:
+        """What is named and kept within is durable when it ends. Raises OSError; then count on none of it."""
+        if self._staging is not None:
+            yield
+            return
+        staging = self._staging = Staging(self._files, self._owed)
+        try:
+            yield
+            staging.commit()
+            for path, key in self._made.items():
+                self._remember(path, key)
+        finally:
+            staging.close()
+            self._staging, self._made = None, {}
+
     def pseudonym(self, subject: Subject, period: str) -> Pseudonym:
         """The person's name in events of `period`; the same for the same person."""
-        own = self._key_of(self._folder(subject) + "/" + _KEY)
-        return Pseudonym(pseudonym(self._period(subject.tenant, period), own))
+        with self.group():
+            own = self._key_of(self._folder(subject) + "/" + _KEY)
+            return Pseudonym(pseudonym(self._period(subject.tenant, period), own))
 
     def known(self, subject: Subject, period: str) -> Pseudonym | None:
         """The person's name in events of `period`, if there can be any: a look at it makes nobody known."""
@@ -72,7 +96,10 @@ class Vault:
         return Pseudonym(pseudonym(of_period, own))
 
     def keep(self, subject: Subject, period: str, facts: Mapping[str, str]) -> Private:
-        """Seals facts about a person; durable when it returns. Raises RemoteError `facts_too_long`, OSError."""
+        """Seals facts about a person; durable when the group ends, which alone it is.
+
+        Raises RemoteError `facts_too_long`, OSError.
+        """
         folder, record = self._folder(subject), secrets.token_bytes(HALF)
         document = canonical(
             {"salt": secrets.token_hex(16), "tenant": subject.tenant, "period": period, "facts": dict(facts)}
@@ -80,11 +107,12 @@ class Vault:
         if len(document) > MAX_FACTS:
             raise RemoteError("facts_too_long", "the facts do not fit into a record")
         path = f"{folder}/{record.hex()}"
-        sealed = seal(self._key_of(f"{folder}/{_KEY}"), document, path.encode())
-        replace_file(self._files, path, sealed)
-        reference = self._locator.hide(bytes.fromhex(folder.removeprefix("subjects/")), record)
-        committed = commitment(self._period(subject.tenant, period), document)
-        return Private(committed, VaultRef(reference))
+        with self.group():
+            sealed = seal(self._key_of(f"{folder}/{_KEY}"), document, path.encode())
+            self._staged().put(path, sealed)
+            reference = self._locator.hide(bytes.fromhex(folder.removeprefix("subjects/")), record)
+            committed = commitment(self._period(subject.tenant, period), document)
+            return Private(committed, VaultRef(reference))
 
     def read(self, private: Private) -> dict[str, str]:
         """The facts behind an event.
@@ -97,8 +125,9 @@ class Vault:
         index, record = self._locator.find(private.vault)
         document = self._open(f"subjects/{index.hex()}", record.hex())
         parsed = parse_object(document)
-        period = self._period(TenantId(str(parsed["tenant"])), str(parsed["period"]))
-        if commitment(period, document) != private.commitment:
+        path = _period_path(TenantId(str(parsed["tenant"])), str(parsed["period"]))
+        period = self._look_up(path)  # a look makes no key, also where one was destroyed
+        if period is None or commitment(period, document) != private.commitment:
             raise RemoteError("vault_mismatch", "the record is not the one committed to")
         return _facts(document)
 
@@ -119,6 +148,7 @@ class Vault:
         if folder.removeprefix("subjects/") in self._files.list("subjects"):
             self._files.sync_folder(folder)
             self._files.remove(folder)
+            self._owed.discard(folder)
             self._files.sync_folder("subjects")
 
     def forget_period(self, tenant: TenantId, period: str) -> None:
@@ -133,21 +163,28 @@ class Vault:
         return self._key_of(_period_path(tenant, period))
 
     def _look_up(self, path: str) -> Key | None:
-        return self._keys.get(path) or self._stored_key(path)
+        return self._made.get(path) or self._keys.get(path) or self._stored_key(path)
 
     def _key_of(self, path: str) -> Key:
         """The key at `path`, made if there is none."""
         key = self._look_up(path)
         if key is None:
-            key = new_key()
-            self._files.make_folder(folder_of(path))
-            sealed = seal(self._master, key.reveal(), path.encode())
-            replace_file(self._files, path, sealed)
+            key = self._made[path] = new_key()
+            self._staged().make_folder(folder_of(path))
+            self._staged().put(path, seal(self._master, key.reveal(), path.encode()))
+        elif path not in self._made:
+            self._remember(path, key)
+        return key
+
+    def _remember(self, path: str, key: Key) -> None:
         self._keys[path] = key
         self._keys.move_to_end(path)
         while len(self._keys) > MAX_KEYS:
             self._keys.popitem(last=False)
-        return key
+
+    def _staged(self) -> Staging:
+        assert self._staging is not None, "invariant: whoever writes is in a group"  # noqa: S101
+        return self._staging
 
     def _stored_key(self, path: str) -> Key | None:
         try:

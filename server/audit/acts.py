@@ -9,21 +9,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import Final
 
 import structlog
 
 from common.clock import Clock
 from common.errors import ConclaveError, RemoteError
-from common.redact import Redacted
 from compliance.auditor import Auditor
-from compliance.events import ActAbandoned, Actor, Event, Private, Why
+from compliance.events import ActAbandoned, Actor, Event, Why
 from compliance.trail import TIMEOUT, UNAVAILABLE, AuditError, Receipt
-from compliance.vault import Subject, Vault, period_of
-from compliance.words import NO_TENANT, NOBODY, Pseudonym, Role
+from compliance.vault import Vault
+from compliance.words import NOBODY, Pseudonym, Role
+from server.audit.sealing import Sealer
 from server.tracing import Tracing, TracingSection
-from signalling.ports import Act, Person, Recorded
+from signalling.ports import Act, Recorded
 
 MAX_ACTS: Final = 8192  # on their way at once; as many as the trail lets wait
 log = structlog.get_logger("server.audit")
@@ -42,9 +41,7 @@ class ActTrail:
     ) -> None:
         """`thread` is the vault's own; `timeout` in seconds is for the vault alone, the auditor has its own."""
         self._auditor = auditor
-        self._vault = vault
-        self._thread = thread
-        self._clock = clock
+        self._sealer = Sealer(vault, thread, clock)
         self._timeout = timeout
         self._tasks: set[asyncio.Task[None]] = set()
         self.after: Callable[[], None] = lambda: None  # called when an act may have happened
@@ -95,10 +92,9 @@ class ActTrail:
         """The events with pseudonyms and sealed facts. Raises AuditError."""
         if act.about is None and act.by is None:
             return list(act.events), NOBODY
-        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._timeout):
-                return await loop.run_in_executor(self._thread, self._seal, act)
+                return await self._sealer.seal(act)
         except TimeoutError as error:
             self._auditor.counts["vault_timeout"] += 1
             raise AuditError(TIMEOUT, "the vault did not answer in time") from error
@@ -106,20 +102,6 @@ class ActTrail:
             self._auditor.counts["vault_failed"] += 1
             log.error("vault_failed", error=type(error).__name__)
             raise AuditError(UNAVAILABLE, "the vault cannot be used") from error
-
-    def _seal(self, act: Act) -> tuple[list[Event], Pseudonym]:
-        """On the vault's thread."""
-        period = period_of(self._clock.wall())
-        subject, private = self._keep(act.about, period)
-        actor, _ = self._keep(act.by, period)
-        return [_named(event, subject, private, actor) for event in act.events], subject
-
-    def _keep(self, person: Person | None, period: str) -> tuple[Pseudonym, Private | None]:
-        if person is None or not person.identity:
-            return NOBODY, None
-        subject = Subject(NO_TENANT, Redacted(str(person.identity)))
-        private = self._vault.keep(subject, period, person.facts) if person.facts else None
-        return self._vault.pseudonym(subject, period), private
 
     async def _write(self, events: list[Event], subject: Pseudonym) -> Recorded:
         """All or none. Raises AuditError."""
@@ -140,14 +122,3 @@ class ActTrail:
         for receipt in receipts:
             why = Why(reason=code)
             self.note(ActAbandoned(actor=Actor(Role.SYSTEM), sequence=receipt.sequence, why=why))
-
-
-def _named(event: Event, subject: Pseudonym, private: Private | None, actor: Pseudonym) -> Event:
-    """The event with whom it is about and who acts, where it does not say so already."""
-    on, by = event.on, event.actor
-    return replace(
-        event,
-        on=replace(on, subject=on.subject or subject),
-        actor=replace(by, subject=by.subject or actor),
-        private=event.private or private,
-    )

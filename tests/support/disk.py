@@ -7,7 +7,7 @@ of its data.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 
@@ -37,18 +37,24 @@ class Disk:
         self.names: dict[str, Inode] = {}
         self.durable_names: dict[str, Inode] = {}
         self.folders = {""}
+        self.durable_folders = {""}
         self.operations = 0
+        self.syncs = 0
         self.fault: Fault = no_fault
         self.capacity: int | None = None  # bytes; None: endless
 
     def step(self, operation: str) -> None:
         self.operations += 1
+        self.syncs += operation in ("sync", "sync_folder")
         self.fault(self.operations, operation)
 
     def crash(self, survives: Callable[[], bool]) -> Disk:
         """What a new start finds."""
         after = Disk()
-        after.folders = set(self.folders)
+        for folder in sorted(self.folders):
+            if folder in self.durable_folders or (survives() and _above(folder) in after.folders):
+                after.folders.add(folder)
+        after.durable_folders = set(after.folders)
         inodes: dict[int, Inode] = {}
 
         def copy(inode: Inode) -> Inode:
@@ -59,7 +65,7 @@ class Disk:
 
         for name in sorted({*self.names, *self.durable_names}):
             view = self.names if survives() else self.durable_names
-            if name in view:
+            if name in view and _above(name) in after.folders:
                 after.names[name] = copy(view[name])
         after.durable_names = dict(after.names)
         return after
@@ -95,19 +101,29 @@ class Disk:
         else:
             del self.names[path]
 
-    def make_folder(self, path: str) -> None:
+    def make_folder(self, path: str, *, durable: bool = True) -> None:
         self.step("make_folder")
         parts = path.split("/")
-        self.folders |= {"/".join(parts[: n + 1]) for n in range(len(parts))}
+        made = {"/".join(parts[: n + 1]) for n in range(len(parts))}
+        self.folders |= made
+        if durable:
+            self.durable_folders |= made
 
     def sync_folder(self, path: str) -> None:
         self.step("sync_folder")
 
         def inside(name: str) -> bool:
-            return name.rpartition("/")[0] == path
+            return _above(name) == path
 
+        self.durable_folders |= {each for each in self.folders if each and inside(each)}
         kept = {name: inode for name, inode in self.durable_names.items() if not inside(name)}
         self.durable_names = kept | {n: i for n, i in self.names.items() if inside(n)}
+
+    def sync_all(self, files: Sequence[DiskFile], folders: Iterable[str]) -> None:
+        for file in files:
+            file.sync()
+        for folder in folders:
+            self.sync_folder(folder)
 
     def used(self) -> int:
         return sum(len(inode.data) for inode in self.names.values())
@@ -149,3 +165,7 @@ class DiskFile:
 def always(*, answer: bool) -> Callable[[], bool]:
     """For `Disk.crash`: all of what was not made durable survives, or nothing does."""
     return lambda: answer
+
+
+def _above(name: str) -> str:
+    return name.rpartition("/")[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing
@@ -19,6 +20,7 @@ from compliance import trail as trail_module
 from compliance.envelope import Record, decode, encode
 from compliance.events import ActAbandoned, AdmissionGranted, CustomRecorded, Event, Target
 from compliance.files import PosixFiles
+from compliance.staging import Staging
 from compliance.vault import Subject, Vault
 from compliance.words import NO_TENANT
 from crypto.sealing import new_key
@@ -151,3 +153,55 @@ async def test_whoever_waits_hears_of_it_whatever_goes_wrong(
         with pytest.raises(RemoteError) as caught:
             await record(made, Act((GRANTED,), about=ADA))
         assert caught.value.code == "audit_unavailable"
+
+
+async def test_people_who_come_at_the_same_time_are_sealed_together(
+    config: SidecarConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commits: list[int] = []
+    commit = Staging.commit
+
+    def counted(staging: Staging) -> None:
+        commits.append(1)
+        commit(staging)
+
+    monkeypatch.setattr(Staging, "commit", counted)
+    people = [Person(Identity(f"p{n}"), {"identity": f"p{n}"}) for n in range(40)]
+    async with serving(config, SystemClock()), trail(config, tmp_path) as (made, vault):
+        outcomes = await asyncio.gather(
+            *(record(made, Act((GRANTED,), about=each, by=each)) for each in people)
+        )
+        assert len({outcome.subject for outcome in outcomes}) == 40
+        assert len(commits) <= 3
+        events = [event for event in published(config) if event.private is not None]
+        for event in events:
+            assert event.private is not None
+            facts = await asyncio.to_thread(vault.read, event.private)
+            assert facts["identity"].startswith("p")
+
+
+async def test_facts_that_are_too_long_refuse_their_own_act_alone(
+    config: SidecarConfig, tmp_path: Path
+) -> None:
+    long = Person(Identity("long"), {"name": "x" * 40_000})
+    async with serving(config, SystemClock()), trail(config, tmp_path) as (made, _):
+        first, refused, last = await asyncio.gather(
+            *(record(made, Act((GRANTED,), about=each)) for each in (ADA, long, ADA)),
+            return_exceptions=True,
+        )
+        assert isinstance(first, Recorded)
+        assert isinstance(last, Recorded)
+        assert isinstance(refused, RemoteError)
+        assert refused.code == "audit_unavailable"
+
+
+async def test_a_vault_that_hangs_refuses_in_time(config: SidecarConfig, tmp_path: Path) -> None:
+    hanging = threading.Event()
+    with closing(PosixFiles(tmp_path / "vault")) as files, ThreadPoolExecutor(1) as thread:
+        thread.submit(hanging.wait, 60)
+        async with serving(config, SystemClock()), auditing(config) as auditor:
+            made = ActTrail(auditor, Vault(files, new_key()), thread, SystemClock(), 0.05)
+            with pytest.raises(RemoteError) as caught:
+                await record(made, Act((GRANTED,), about=ADA))
+            assert caught.value.code == "audit_timeout"
+            hanging.set()

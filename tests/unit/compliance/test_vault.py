@@ -1,5 +1,6 @@
 """The vault: facts come back for those who may see them, and never again after erasure."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from compliance.files import PosixFiles
 from compliance.vault import Subject, Vault, period_of
 from compliance.words import TenantId, VaultRef
 from crypto.sealing import SealError
-from tests.support.disk import Disk, PowerCut, always
+from tests.support.disk import Disk, DiskFile, PowerCut, always, no_fault
 
 MASTER = Redacted(bytes(range(32)))
 ANNA = Subject(TenantId("acme"), Redacted("anna@example.org"))
@@ -138,6 +139,7 @@ def test_a_forgotten_period_can_no_longer_be_recomputed() -> None:
     vault = Vault(Disk(), MASTER)
     private, name = vault.keep(ANNA, "2026-11", FACTS), vault.pseudonym(ANNA, "2026-11")
     vault.forget_period(ANNA.tenant, "2026-11")
+    assert code(vault, private) == "vault_mismatch"
     assert vault.pseudonym(ANNA, "2026-11") != name
     assert code(vault, private) == "vault_mismatch"
 
@@ -193,3 +195,64 @@ def test_on_a_real_disk_all_is_private_to_its_owner(tmp_path: Path) -> None:
 
 def test_a_period_is_a_month() -> None:
     assert period_of(1_700_000_000.0) == "2023-11"
+
+
+def test_a_group_costs_two_rounds_of_syncs_however_many_are_in_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    disk = Disk()
+    vault = Vault(disk, MASTER)
+    vault.pseudonym(BERT, "2026-11")
+    rounds: list[tuple[int, int]] = []
+    sync_all = disk.sync_all
+
+    def counted(files: Sequence[DiskFile], folders: Sequence[str]) -> None:
+        rounds.append((len(files), len(folders)))
+        sync_all(files, folders)
+
+    monkeypatch.setattr(disk, "sync_all", counted)
+    before = disk.syncs
+    with vault.group():
+        for number in range(10):
+            who = Subject(TenantId("acme"), Redacted(f"p{number}"))
+            vault.keep(who, "2026-11", FACTS)
+            vault.pseudonym(who, "2026-11")
+    assert rounds == [(20, 0), (0, 11)]  # a key and a record each; their folders, and the one above
+    assert disk.syncs == before + 31  # and none beside these
+
+
+def test_within_a_group_a_person_has_one_name_and_one_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vault_module, "MAX_KEYS", 1)
+    disk = Disk()
+    vault = Vault(disk, MASTER)
+    with vault.group():
+        name = vault.pseudonym(ANNA, "2026-11")
+        kept = vault.keep(ANNA, "2026-11", FACTS)
+        vault.pseudonym(BERT, "2026-11")
+        assert vault.pseudonym(ANNA, "2026-11") == name
+    again = Vault(disk.crash(lambda: False), MASTER)
+    assert again.pseudonym(ANNA, "2026-11") == vault.pseudonym(ANNA, "2026-11") == name
+    assert again.read(kept) == FACTS
+
+
+@pytest.mark.parametrize("operation", range(1, 40))
+def test_a_group_that_the_disk_refuses_leaves_nothing_that_counts_on_it(operation: int) -> None:
+    disk = Disk()
+    vault = Vault(disk, MASTER)
+
+    def fail(number: int, _name: str) -> None:
+        if number == disk_before + operation:
+            raise OSError(5, "input/output error")
+
+    disk_before, disk.fault = disk.operations, fail
+    try:
+        with vault.group():
+            vault.keep(BERT, "2026-11", {"name": "Bert"})
+            vault.keep(ANNA, "2026-11", FACTS)
+    except OSError:
+        pass
+    disk.fault = no_fault
+    kept, name = vault.keep(ANNA, "2026-11", FACTS), vault.pseudonym(ANNA, "2026-11")
+    after = Vault(disk.crash(lambda: False), MASTER)
+    assert after.read(kept) == FACTS
+    assert after.pseudonym(ANNA, "2026-11") == name
