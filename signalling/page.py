@@ -14,17 +14,15 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
+# The same as web/page-headers.ts, under which the tests of the page run in browsers; one test compares them.
 POLICY: Final = "; ".join(
     (
-        "default-src 'none'",
-        "script-src 'self' 'wasm-unsafe-eval'",  # end-to-end encryption may run as WebAssembly
+        "default-src 'none'",  # no inline script or style, no eval, no worker, font, frame or plug-in
+        "script-src 'self'",
         "style-src 'self'",
-        "img-src 'self' data: blob:",
-        "media-src 'self' blob: mediastream:",
-        "font-src 'self'",
-        "worker-src 'self' blob:",
-        "connect-src 'self'",
-        "manifest-src 'self'",
+        "img-src 'self'",
+        "media-src 'self'",  # what comes from WebRTC is no URL
+        "connect-src 'self'",  # with the WebSocket of the same host and port
         "base-uri 'none'",
         "form-action 'self'",
         "frame-ancestors 'none'",
@@ -32,10 +30,10 @@ POLICY: Final = "; ".join(
 )
 HEADERS: Final = {
     "Content-Security-Policy": POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",  # links into meetings carry secrets
-    "Permissions-Policy": "camera=(self), microphone=(self), display-capture=(self)",
     "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(self), microphone=(self), display-capture=(self), autoplay=(self)",
+    "Referrer-Policy": "no-referrer",  # links into meetings carry secrets
+    "X-Content-Type-Options": "nosniff",
 }
 
 

@@ -1,17 +1,15 @@
 /**
  * The HTTP headers under which the page must work; the preview server sends them and the browser tests fail on any
- * violation. A server that hands out the page should send the same.
+ * violation. `signalling/page.py` sends the same, and a test compares the two.
  */
 
 const policy = [
-  "default-src 'self'",
-  "connect-src 'self'",
-  "img-src 'self'",
-  "media-src 'self' blob:",
-  "worker-src 'self'",
+  "default-src 'none'",
   "script-src 'self'",
   "style-src 'self'",
-  "object-src 'none'",
+  "img-src 'self'",
+  "media-src 'self'",
+  "connect-src 'self'",
   "base-uri 'none'",
   "form-action 'self'",
   "frame-ancestors 'none'",
@@ -19,6 +17,7 @@ const policy = [
 
 export const pageHeaders: Readonly<Record<string, string>> = {
   'Content-Security-Policy': policy.join('; '),
+  'Cross-Origin-Opener-Policy': 'same-origin',
   'Permissions-Policy': 'camera=(self), microphone=(self), display-capture=(self), autoplay=(self)',
   'Referrer-Policy': 'no-referrer',
   'X-Content-Type-Options': 'nosniff',

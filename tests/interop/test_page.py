@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import Browser, Page, Request
+from playwright.async_api import Browser, ConsoleMessage, Page, Request
 
 from tests.interop.conftest import ROOT, Server, until
 
@@ -41,7 +41,7 @@ Enter = Callable[[str, str], Awaitable[Page]]
 
 
 class Watch:
-    """Every request that a page makes, and what it writes to its console."""
+    """Every request that a page makes, every error of its scripts, every violation of its policy."""
 
     def __init__(self) -> None:
         self.hosts: set[str] = set()
@@ -51,6 +51,11 @@ class Watch:
         page.on("request", self._request)
         page.on("websocket", lambda socket: self.hosts.add(urlsplit(socket.url).netloc))
         page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("console", self._console)
+
+    def _console(self, message: ConsoleMessage) -> None:
+        if "Content Security Policy" in message.text:
+            self.errors.append(message.text)
 
     def _request(self, request: Request) -> None:
         parts = urlsplit(request.url)
