@@ -237,13 +237,13 @@ QUALITIES: Final = (
     ),
     _histogram(
         "downstream_loss_ratio",
-        "Fraction lost that receivers report; one observation per report block.",
+        "Share of packets that receivers report lost, before repair; at most one observation per leg and second.",
         LOSS,
         KIND,
     ),
     _histogram(
         "downstream_jitter_seconds",
-        "Interarrival jitter that receivers report; one observation per report block.",
+        "Interarrival jitter that receivers report; observed together with the loss.",
         JITTER,
         KIND,
     ),

@@ -447,9 +447,9 @@ impl Edge {
             self.arm(seat.slot);
             return Ok(Received::Held);
         };
-        if duplicate {
-            self.drops.count(DropReason::SrtpDuplicate);
-        } else if let Some(path) = transport.ice.heard(now, seat.place) {
+        // Who gets a repetition counts it, once its arrival is noted for feedback.
+        let heard = if duplicate { None } else { transport.ice.heard(now, seat.place) };
+        if let Some(path) = heard {
             self.tell_moved(id, path);
         }
         let packet = &mut datagram[..len];

@@ -225,7 +225,7 @@ pub struct PacketMeta {
     pub marker: bool,
     /// Padding only: consumes a number, carries nothing.
     pub padding_only: bool,
-    /// Recovered through RTX.
+    /// Recovered: a retransmission that was asked for brought it.
     pub repaired: bool,
     /// Where the payload lies, padding removed.
     pub payload: Span,

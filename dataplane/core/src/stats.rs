@@ -142,9 +142,9 @@ impl Default for Downstream {
 }
 
 impl Downstream {
-    /// Counts a report: `fraction_lost` of 256.
-    pub fn record(&mut self, fraction_lost: u8, jitter_us: u32) {
-        self.loss.record(u32::from(fraction_lost) * 15_625 / 4);
+    /// Counts what a receiver reported of about a second.
+    pub fn record(&mut self, loss_ppm: u32, jitter_us: u32) {
+        self.loss.record(loss_ppm);
         self.jitter.record(jitter_us);
     }
 }
@@ -209,7 +209,7 @@ pub struct LegStats {
     pub leg: LegId,
     /// Packets sent.
     pub sent: Flow,
-    /// Fraction lost that the receiver reported last, of 256.
+    /// Share that the receiver lost of what came last, of 256.
     pub fraction_lost: u8,
     /// Round trip by receiver reports, microseconds.
     pub rtt_us: Option<u32>,

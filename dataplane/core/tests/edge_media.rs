@@ -157,7 +157,6 @@ fn every_refusal_of_srtp_is_counted_under_its_name() {
         assert_eq!(rig.receive(1, path(1), &repeated), Got::Duplicate(rtp(5, 5_001, b"")));
     }
     drop(&mut rig, &repeated, DropReason::SrtpReplay);
-    assert_eq!(rig.edge.drops().get(DropReason::SrtpDuplicate), 64);
 }
 
 #[test]

@@ -57,6 +57,22 @@ fn a_track_that_stopped_is_observed_no_more() {
 }
 
 #[test]
+fn what_a_long_path_repairs_late_is_not_counted_as_lost() {
+    let mut world = World::new(1);
+    let far = || LinkConfig::perfect(7 * LATENCY);
+    let publisher = world.join_over(far().with_loss(Loss::Bernoulli(0.05)), far());
+    let video = world.publish(publisher, Encoder::video("0", 1_000, 1));
+    let client = world.join();
+    world.subscribe(client, video, (0, 0));
+    run(&mut world, 15);
+    let stats = &world.stats()[0];
+    assert!(stats.repaired > 15, "{}", stats.repaired);
+    let loss = &stats.network.up[VIDEO].loss;
+    let mean = loss.sum() / observed(loss);
+    assert!(mean < 2_000, "{mean} ppm after repair, of 50000 before");
+}
+
+#[test]
 fn what_publishers_retransmit_counts_as_repaired_and_what_subscribers_report_as_loss() {
     let mut world = World::new(1);
     let lossy = || LinkConfig::perfect(LATENCY).with_loss(Loss::bursts(40.0, 2.0));

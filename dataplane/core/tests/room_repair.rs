@@ -73,6 +73,9 @@ fn loss_on_both_sides_with_reordering_and_duplicates_leaves_an_orderly_stream() 
     assert!(whole * 100 >= frames.len() * 97, "{whole} of {} frames", frames.len());
     assert!(frames.len() > 400, "{} frames", frames.len());
     assert_eq!(world.drops(DropReason::SealReuse), 0);
+    let repeated = world.clients[video.client].up.counters().duplicated;
+    let refused = world.drops(DropReason::SrtpDuplicate);
+    assert!(refused > 0 && refused <= repeated, "{refused} of {repeated} counted once each");
 }
 
 #[test]

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::leg::Leg;
-use super::report::jitter_us;
+use super::report::{jitter_us, round_trip};
 use super::track::Track;
 use super::transport::{Moment, Transport};
 use super::{Ask, Egress};
@@ -116,9 +116,11 @@ impl Egress {
     ) {
         let Some(found) = self.find(transport, block.ssrc) else { return };
         if found.leg.ssrc == block.ssrc {
-            let jitter = jitter_us(block.jitter, found.clock_rate);
-            down[kind_index(found.leg.kind)].record(block.fraction_lost, jitter);
-            if let Some(rtt) = found.leg.handle_report(moment, block) {
+            if let Some(loss_ppm) = found.leg.report.handle_losses(moment.now, block) {
+                let jitter = jitter_us(block.jitter, found.clock_rate);
+                down[kind_index(found.leg.kind)].record(loss_ppm, jitter);
+            }
+            if let Some(rtt) = round_trip(moment, block) {
                 found.transport.note_rtt(rtt);
             }
         }

@@ -29,6 +29,8 @@ pub struct Sent {
     format: u8,
     /// How often it was sent again.
     pub tries: u8,
+    /// It filled a hole that the receiver had seen: what is asked meanwhile was asked before it came.
+    pub late: bool,
 }
 
 const MARKER: u8 = 0x80;
@@ -48,6 +50,16 @@ impl Sent {
             source,
             format: 0,
             tries: 0,
+            late: false,
+        }
+    }
+
+    /// When it was last sent, milliseconds, if a question about it may have crossed it on its way.
+    pub fn crossing_ms(&self) -> Option<u32> {
+        match (self.tries, self.late) {
+            (0, false) => None,
+            (0, true) => Some(self.first_ms),
+            _ => Some(self.again_ms),
         }
     }
 

@@ -275,7 +275,9 @@ impl Leg {
             self.open = self.kind == MediaKind::Video && !meta.frame.end;
         }
         if let Some(history) = &mut self.history {
-            let entry = Sent::new(moment.now, (cast.given.n, meta.n), cast.t, cast.verdict.patch);
+            let place = (cast.given.n, meta.n);
+            let mut entry = Sent::new(moment.now, place, cast.t, cast.verdict.patch);
+            entry.late = !cast.given.newest;
             history.put(entry.from(source(meta), cast.payload, cast.verdict.marker));
         }
         let length = sent?;

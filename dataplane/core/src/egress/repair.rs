@@ -94,7 +94,7 @@ impl Leg {
         let sent = history.get(n).ok_or(DropReason::NackMiss)?;
         let now_ms = moment.now.as_millis() as u32;
         let pause = pause(transport.rtt());
-        if sent.tries > 0 && elapsed(now_ms, sent.again_ms) < pause {
+        if sent.crossing_ms().is_some_and(|then| elapsed(now_ms, then) < pause) {
             return Err(DropReason::NackDedupe);
         }
         if sent.tries >= MAX_TRIES {

@@ -29,13 +29,37 @@ const SLACK: Duration = Duration::from_millis(10);
 /// A round trip longer than this is a mistake in the receiver's arithmetic.
 const MAX_RTT: Duration = Duration::from_secs(10);
 
+/// Least time between two reports out of which a share of losses is told. A report that comes with a request
+/// for a retransmission covers a moment with a loss in it: its own share would say more than is true.
+const LOSS_WINDOW: Duration = Duration::from_millis(900);
+
 /// What the receiver told last.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Received {
-    /// Share of lost packets since the report before, of 256.
+    /// Share of lost packets over the last window, of 256.
     pub fraction_lost: u8,
     /// Interarrival jitter in units of the RTP clock.
     pub jitter: u32,
+    /// The report that began the window at hand.
+    since: Option<Standing>,
+}
+
+/// Where a receiver's running totals stood.
+#[derive(Clone, Copy, Debug)]
+struct Standing {
+    at: Time,
+    highest: u32,
+    lost: i32,
+}
+
+impl Standing {
+    /// Packets that were expected and lost from here to `later`. A hole that was filled late counts for
+    /// nothing; totals that began anew make no share.
+    fn until(&self, later: &Self) -> Option<(u32, u32)> {
+        let expected = later.highest.wrapping_sub(self.highest) as i32;
+        let lost = later.lost.saturating_sub(self.lost).clamp(0, expected.max(0));
+        (expected > 0).then_some((expected as u32, lost as u32))
+    }
 }
 
 /// The reports of one leg.
@@ -84,6 +108,24 @@ impl Report {
     /// When the next report is due; none while nothing is sent.
     pub fn due(&self) -> Option<Time> {
         self.due
+    }
+
+    /// A report of the receiver; the share that it lost, parts per million, once a window is full.
+    pub fn handle_losses(&mut self, now: Time, block: &ReportBlock) -> Option<u32> {
+        let standing = Standing { at: now, highest: block.highest, lost: block.lost };
+        self.received.jitter = block.jitter;
+        let Some(since) = self.received.since else {
+            self.received.since = Some(standing);
+            return None;
+        };
+        if now.since(since.at) < LOSS_WINDOW {
+            return None;
+        }
+        self.received.since = Some(standing);
+        let (expected, lost) = since.until(&standing)?;
+        let share = |whole: u64| u64::from(lost) * whole / u64::from(expected);
+        self.received.fraction_lost = share(256).min(255) as u8;
+        Some(share(1_000_000) as u32)
     }
 
     /// The jitter that the receiver reported, microseconds.
@@ -154,19 +196,17 @@ impl Leg {
         let ahead = now.wrapping_sub(self.times.last()) as i64;
         (ahead >= -(ticks(SLACK, clock_rate) as i64)).then_some(now as u32)
     }
+}
 
-    /// The receiver's report about this leg; returns the round trip if it proves one.
-    pub fn handle_report(&mut self, moment: Moment, block: &ReportBlock) -> Option<Duration> {
-        self.report.received =
-            Received { fraction_lost: block.fraction_lost, jitter: block.jitter };
-        if block.last_sr == 0 {
-            return None;
-        }
-        let now = (moment.ntp >> 16) as u32;
-        let trip = now.wrapping_sub(block.last_sr).wrapping_sub(block.delay);
-        // Clock granularity may put the answer a tick before the question.
-        let trip = if trip > u32::MAX / 2 { 0 } else { trip };
-        let trip = Duration::from_nanos((u64::from(trip) * 1_000_000_000) >> 16);
-        (trip <= MAX_RTT).then_some(trip)
+/// The round trip that a report about one of our streams proves.
+pub fn round_trip(moment: Moment, block: &ReportBlock) -> Option<Duration> {
+    if block.last_sr == 0 {
+        return None;
     }
+    let now = (moment.ntp >> 16) as u32;
+    let trip = now.wrapping_sub(block.last_sr).wrapping_sub(block.delay);
+    // Clock granularity may put the answer a tick before the question.
+    let trip = if trip > u32::MAX / 2 { 0 } else { trip };
+    let trip = Duration::from_nanos((u64::from(trip) * 1_000_000_000) >> 16);
+    (trip <= MAX_RTT).then_some(trip)
 }

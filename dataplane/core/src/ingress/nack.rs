@@ -76,9 +76,12 @@ impl NackGenerator {
     }
 
     /// A missing packet may have arrived. `reordered` says that it came by itself, not because of a request.
-    pub fn handle_arrival(&mut self, now: Time, n: u64, reordered: bool) {
-        let Ok(index) = self.missing.binary_search_by_key(&n, |missing| missing.n) else { return };
-        let Some(missing) = self.missing.remove(index) else { return };
+    /// Whether it had been asked for.
+    pub fn handle_arrival(&mut self, now: Time, n: u64, reordered: bool) -> bool {
+        let found = self.missing.binary_search_by_key(&n, |missing| missing.n).ok();
+        let Some(missing) = found.and_then(|index| self.missing.remove(index)) else {
+            return false;
+        };
         if reordered || missing.tries == 0 {
             if self.lateness.len() == SAMPLES {
                 self.lateness.pop_front();
@@ -86,6 +89,7 @@ impl NackGenerator {
             self.lateness.push_back((now, now.since(missing.first_seen)));
         }
         self.next = self.earliest();
+        missing.tries > 0
     }
 
     /// A key frame begins at `n`: nothing before it is needed.
@@ -95,6 +99,11 @@ impl NackGenerator {
             self.missing.drain(..outdated);
             self.next = self.earliest();
         }
+    }
+
+    /// How many packets may still come because they were asked for, or soon will be.
+    pub fn outstanding(&self) -> u64 {
+        self.missing.len() as u64
     }
 
     /// Forgets what is missing.

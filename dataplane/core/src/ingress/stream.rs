@@ -67,8 +67,25 @@ pub(super) struct Placed {
     pub t: u64,
     pub frame: FrameFacts,
     pub restarted: bool,
+    /// A request brought it.
+    pub repaired: bool,
     /// The stream came up, or changed its codec.
     pub changed: bool,
+}
+
+/// Where a packet belongs, before it is read.
+#[derive(Clone, Copy, Debug)]
+struct Found {
+    n: u64,
+    restarted: bool,
+    /// It came late, after it had been asked for, on a stream whose retransmissions look like originals.
+    repaired: bool,
+}
+
+impl Found {
+    fn at(n: u64) -> Self {
+        Self { n, restarted: false, repaired: false }
+    }
 }
 
 /// The retransmission stream beside a stream: counted on its own (RFC 4588 section 4).
@@ -184,7 +201,7 @@ impl Stream {
         incoming: &Incoming<'_>,
         setting: &Setting<'_>,
     ) -> Result<Placed, DropReason> {
-        let (n, restarted) = self.place(incoming, setting)?;
+        let Found { n, restarted, repaired } = self.place(incoming, setting)?;
         let t = self.timestamps.unwrap(incoming.header.timestamp);
         self.received.packets += 1;
         self.received.bytes += incoming.packet.len() as u64;
@@ -197,7 +214,8 @@ impl Stream {
             }
         }
         self.clock_rate = setting.codec.clock_rate;
-        let mut placed = Placed { n, t, frame: NO_FRAME, restarted, changed: false };
+        let repaired = repaired || incoming.repaired;
+        let mut placed = Placed { n, t, frame: NO_FRAME, restarted, repaired, changed: false };
         if incoming.header.payload.is_empty() {
             self.frames.skip(n);
         } else {
@@ -211,17 +229,17 @@ impl Stream {
         &mut self,
         incoming: &Incoming<'_>,
         setting: &Setting<'_>,
-    ) -> Result<(u64, bool), DropReason> {
+    ) -> Result<Found, DropReason> {
         let sequence = incoming.header.sequence;
         if incoming.repaired {
             return match self.sequencer.place_repaired(sequence) {
                 Placement::Newest { n, gap } => {
                     self.handle_gap(incoming, setting, n - gap..n);
-                    Ok((n, false))
+                    Ok(Found::at(n))
                 }
                 Placement::Late { n } => {
                     self.nack.handle_arrival(incoming.now, n, false);
-                    Ok((n, false))
+                    Ok(Found::at(n))
                 }
                 _ => Err(DropReason::RtxRedundant),
             };
@@ -231,17 +249,18 @@ impl Stream {
         match self.sequencer.place(sequence, stale) {
             Placement::Newest { n, gap } => {
                 self.handle_gap(incoming, setting, n - gap..n);
-                Ok((n, false))
+                Ok(Found::at(n))
             }
             Placement::Late { n } => {
                 // With RTX nothing but reordering brings an original late.
-                self.nack.handle_arrival(incoming.now, n, setting.codec.rtx.is_some());
-                Ok((n, false))
+                let reordered = setting.codec.rtx.is_some();
+                let asked = self.nack.handle_arrival(incoming.now, n, reordered);
+                Ok(Found { repaired: asked && !reordered, ..Found::at(n) })
             }
             Placement::Restart { n } => {
                 self.begin_generation();
                 self.handle_gap(incoming, setting, n - 1..n);
-                Ok((n, true))
+                Ok(Found { restarted: true, ..Found::at(n) })
             }
             Placement::Duplicate => {
                 self.count_duplicate(sequence);

@@ -278,7 +278,7 @@ impl Track {
             payload_type: header.payload_type,
             marker: header.marker,
             padding_only: header.payload.is_empty(),
-            repaired: incoming.repaired,
+            repaired: placed.repaired,
             payload: header.payload,
             extensions: incoming.extensions.facts,
             frame: placed.frame,
@@ -365,7 +365,9 @@ impl Track {
         for (index, stream) in self.streams.iter().enumerate() {
             stats.received.packets += stream.received.packets;
             stats.received.bytes += stream.received.bytes;
-            stats.lost += stream.reception.residual_loss();
+            // What is being asked for is late: it is lost once it is given up.
+            let late = stream.nack.outstanding();
+            stats.lost += stream.reception.residual_loss().saturating_sub(late);
             stats.jitter_us = stats.jitter_us.max(stream.jitter().as_micros() as u32);
             if let Some(slot) = stats.stream_bps.get_mut(index) {
                 *slot = stream.rates.cumulative(now, (u8::MAX, u8::MAX));

@@ -49,6 +49,21 @@ fn a_question_within_a_round_trip_is_the_same_question() {
 }
 
 #[test]
+fn what_was_asked_for_before_a_late_packet_filled_its_hole_is_not_sent_again() {
+    let mut rig = Rig::video();
+    let first = sent(&mut rig, 2);
+    assert!(rig.send(sized(video(0, 104), 1_000)));
+    assert_eq!(nack(&mut rig, &[first + 3]), 0);
+    assert_eq!(rig.dropped(DropReason::NackMiss), 1);
+    assert!(rig.send(sized(video(0, 103), 1_000)));
+    rig.pass(94);
+    assert_eq!(nack(&mut rig, &[first + 3]), 0, "the question and the packet crossed");
+    assert_eq!(rig.dropped(DropReason::NackDedupe), 1);
+    rig.pass(1);
+    assert_eq!(nack(&mut rig, &[first + 3]), 1);
+}
+
+#[test]
 fn a_packet_is_sent_again_three_times_at_most() {
     let mut rig = Rig::video();
     let first = sent(&mut rig, 3);

@@ -102,24 +102,57 @@ fn a_receiver_report_tells_round_trip_loss_and_jitter() {
     let now = (rig.egress.epoch.ntp(rig.now) >> 16) as u32;
     // The receiver held the report back for all but 80 ms of the time since.
     let delay = now - sent - 80 * 65_536 / 1_000;
-    let block = ReportBlock {
-        ssrc: SSRC,
-        fraction_lost: 12,
-        jitter: 900,
-        last_sr: sent,
-        delay,
-        ..ReportBlock::default()
-    };
+    let block =
+        ReportBlock { ssrc: SSRC, jitter: 900, last_sr: sent, delay, ..ReportBlock::default() };
     rig.report(&ReceiverReportOut { sender: 1, blocks: &[block] });
     let rtt = rig.egress.rtt(TRANSPORT).unwrap();
     assert!(rtt.as_millis().abs_diff(80) <= 1, "{rtt:?}");
     let mut stats = LaneStats::default();
     rig.egress.stats(&mut stats);
-    assert_eq!((stats.legs[0].fraction_lost, stats.legs[0].jitter_us), (12, 10_000));
+    assert_eq!((stats.legs[0].fraction_lost, stats.legs[0].jitter_us), (0, 10_000));
     assert_eq!(stats.legs[0].sent.packets, rig.wire.rtp.len() as u64);
+}
+
+/// A report of a receiver whose totals stand so.
+fn told(rig: &mut Rig, highest: u32, lost: i32) {
+    let (fraction_lost, jitter) = (128, 900);
+    let block =
+        ReportBlock { ssrc: SSRC, fraction_lost, lost, highest, jitter, ..ReportBlock::default() };
+    rig.report(&ReceiverReportOut { sender: 1, blocks: &[block] });
+}
+
+/// What the reports so far said: how often, losses and jitter added up, and the share that the leg shows.
+fn said(rig: &Rig) -> (u64, u64, u64, u8) {
+    let mut stats = LaneStats::default();
+    rig.egress.stats(&mut stats);
     let [audio, video] = &rig.down;
-    assert_eq!((video.loss.sum(), video.jitter.sum()), (12 * 1_000_000 / 256, 10_000));
     assert_eq!(audio.loss.counts().iter().sum::<u64>(), 0);
+    let count = video.loss.counts().iter().sum();
+    (count, video.loss.sum(), video.jitter.sum(), stats.legs[0].fraction_lost)
+}
+
+#[test]
+fn losses_are_told_over_a_second_whatever_the_moments_of_the_reports() {
+    let mut rig = running(1_000);
+    told(&mut rig, 1_000, 7);
+    // Reports with requests for retransmissions: each covers four packets, two of them lost.
+    for step in 1..=9 {
+        rig.pass(100);
+        told(&mut rig, 1_000 + 4 * step, 7 + i32::from(step == 5) * 2);
+        assert_eq!(said(&rig).0, u64::from(step == 9));
+    }
+    assert_eq!(said(&rig), (1, 0, 10_000, 0), "the hole was filled late");
+    rig.pass(1_000);
+    told(&mut rig, 1_136, 17);
+    assert_eq!(said(&rig), (2, 100_000, 20_000, 25), "ten of a hundred");
+    rig.pass(1_000);
+    told(&mut rig, 5, 0);
+    rig.pass(1_000);
+    told(&mut rig, 5, 0);
+    assert_eq!(said(&rig).0, 2, "totals that began anew, or stand still, make no share");
+    rig.pass(1_000);
+    told(&mut rig, 105, 100);
+    assert_eq!(said(&rig), (3, 1_100_000, 30_000, 255), "all of them");
 }
 
 #[test]

@@ -59,6 +59,9 @@ fn opus_is_repaired_where_nack_was_negotiated() {
     }
     world.advance_ms(0);
     assert_eq!(world.take_nacks(), [2]);
+    assert_eq!(world.ingress.counters().repaired, 0);
+    assert!(world.rtp(&Rtp::new(5, OPUS_PT, 2)).is_some_and(|meta| meta.repaired));
+    assert_eq!(world.ingress.counters().repaired, 1, "its retransmission looks like the original");
 }
 
 #[test]
