@@ -6,17 +6,25 @@
 #![forbid(unsafe_code)]
 
 mod bottleneck;
+mod burst;
+mod crossing;
+mod datagram;
 mod delay;
 mod link;
 mod loss;
 pub mod profile;
 mod random;
+mod wishes;
 
 pub use bottleneck::Bottleneck;
+pub use burst::{Burst, MAX_FRAMES};
+pub use crossing::{Crossing, Direction, Fate, Flow, MAX_FLOWS};
+pub use datagram::Seen;
 pub use delay::Delay;
 pub use link::{Link, LinkConfig, LinkCounters, Outage};
 pub use loss::Loss;
 pub use random::Random;
+pub use wishes::{BadWish, Wish};
 
 /// Nanoseconds since the start of the simulation.
 pub type Nanos = u64;

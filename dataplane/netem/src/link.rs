@@ -187,6 +187,11 @@ impl<T: Clone> Link<T> {
         [held, flying].into_iter().flatten().min()
     }
 
+    /// Packets on their way.
+    pub fn waiting(&self) -> usize {
+        self.flying.len() + self.held.len()
+    }
+
     /// What became of the packets so far.
     pub fn counters(&self) -> LinkCounters {
         self.counters
