@@ -21,8 +21,8 @@ from compliance.events import KINDS, data_fields
 from scripts.dashboards.boards import BOARDS
 from scripts.dashboards.grafana import write
 from scripts.metrics_reference import metrics
+from scripts.session_states import document as session_states
 from server.config import ConfigFile
-from signalling import states
 from signalling.v1.openapi import document as v1_document
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -98,7 +98,7 @@ def _toml(value: object) -> str:
 
 def signalling_states() -> str:
     """What a signalling session understands in each state."""
-    return HEAD + states.document()
+    return HEAD + session_states()
 
 
 def metrics_reference() -> str:

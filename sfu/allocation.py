@@ -1,6 +1,6 @@
 """Which layer a subscriber should get. Pure: wishes, dimensions and what arrives in, a layer out.
 
-This is where bandwidth will have its say: a ceiling on `target` per leg, computed from estimates.
+A subscriber's own settings decide; how much its network carries is not among what comes in.
 """
 
 from collections.abc import Collection, Sequence

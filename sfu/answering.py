@@ -1,4 +1,4 @@
-"""Sending on the connection where the client makes the offers (LiveKit's single connection, WHEP).
+"""Sending on the connection where the client makes the offers (LiveKit's single connection).
 
 In come subscriptions and offered sections, out go plans for our answers, legs, and requests for more sections.
 """

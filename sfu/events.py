@@ -167,16 +167,6 @@ class ConnectionQuality:
 
 
 @dataclass(frozen=True, slots=True)
-class StreamState:
-    """Bandwidth paused or resumed a subscribed video of `peer`."""
-
-    room: RoomPort
-    peer: PeerPort
-    publication: PublicationPort
-    paused: bool
-
-
-@dataclass(frozen=True, slots=True)
 class DataReceived:
     """A message on a data channel of `peer`."""
 
@@ -242,7 +232,6 @@ SfuEvent = (
     | QualityWanted
     | SpeakersChanged
     | ConnectionQuality
-    | StreamState
     | DataReceived
     | ChannelsReady
     | ConnectionFailed

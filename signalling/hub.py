@@ -331,12 +331,6 @@ class Hub:
     def _connection_quality(self, event: events.ConnectionQuality, now: float) -> None:
         self.feeds.quality_changed(event.room, event.peer, event.quality, event.score, now)
 
-    def _stream_state(self, event: events.StreamState, now: float) -> None:
-        track = event.publication.sid
-        publisher = _publisher_of(event.room, track)
-        if publisher is not None:
-            self._send(event.peer, messages.stream_state(publisher, track, event.paused))
-
     def _data_received(self, event: events.DataReceived, now: float) -> None:
         self.data.handle_message(event.room, event.peer, event.label, event.data, now)
 
@@ -352,10 +346,6 @@ class Hub:
         session = self.roster.session_of(peer)
         if session is not None:
             session.deliver(Outbound(response))
-
-
-def _publisher_of(room: RoomPort, track: TrackSid) -> PeerSid | None:
-    return next((peer.sid for peer in room.peers.values() if track in peer.publications), None)
 
 
 def _nobody_waits() -> None:
@@ -376,7 +366,6 @@ _HANDLERS: Final[Mapping[type, Callable[[Hub, Any, float], None]]] = {
     events.QualityWanted: Hub._quality_wanted,
     events.SpeakersChanged: Hub._speakers_changed,
     events.ConnectionQuality: Hub._connection_quality,
-    events.StreamState: Hub._stream_state,
     events.DataReceived: Hub._data_received,
     events.ChannelsReady: Hub._channels_ready,
     events.ConnectionFailed: Hub._connection_failed,

@@ -209,13 +209,6 @@ def connection_quality(
     return rtc.SignalResponse(connection_quality=rtc.ConnectionQualityUpdate(updates=infos))
 
 
-def stream_state(publisher: PeerSid, track: TrackSid, paused: bool) -> rtc.SignalResponse:
-    """Bandwidth paused or resumed a subscribed video."""
-    state = rtc.StreamState.PAUSED if paused else rtc.StreamState.ACTIVE
-    info = rtc.StreamStateInfo(participant_sid=publisher, track_sid=track, state=state)
-    return rtc.SignalResponse(stream_state_update=rtc.StreamStateUpdate(stream_states=[info]))
-
-
 def quality_wanted(track: TrackSid, codecs: Iterable[tuple[str, Quality]]) -> rtc.SignalResponse:
     """Which layers anybody wants, per codec; the first codec also in the form that old clients read."""
     named = [

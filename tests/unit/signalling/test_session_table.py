@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from livekit.protocol import rtc
 
 from common.errors import LocalError
+from scripts.session_states import document
 from signalling.effects import CloseCode
 from signalling.session import COMMANDS, TABLE, Session, State
-from signalling.states import document
 from signalling.wire import REQUEST_KINDS
 from tests.support.rooms_double import PeerDouble
 from tests.support.stage import Client, Stage
