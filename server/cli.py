@@ -26,6 +26,7 @@ from server.config import (
     development,
     load,
 )
+from server.memory import keep_private
 from server.terminal import Exit, Terminal
 from server.version import VERSION
 
@@ -42,11 +43,13 @@ app.command(token_app)
 audit_app = App(name="audit", help="The audit log of this machine.")
 app.command(audit_app)
 for each, text in {  # loaded when used
-    "tail": "Show the last entries of the audit log, and the coming ones.",
-    "show": "Show one entry, and whether its proof holds.",
-    "export": "Write entries to a file: JSON lines that prove themselves, OCSF or CEF.",
+    "audit_read:tail": "Show the last entries of the audit log, and the coming ones.",
+    "audit_read:show": "Show one entry, and whether its proof holds.",
+    "audit_read:export": "Write entries to a file: JSON lines that prove themselves, OCSF or CEF.",
+    "audit_account:room": "Show who was in a room, and who could receive what was published there.",
+    "audit_account:accesses": "Show who saw what the log says about a person.",
 }.items():
-    audit_app.command(f"server.commands.audit_read:{each}", help=text)
+    audit_app.command(f"server.commands.{each}", help=text)
 
 Role = Literal["auditor", "privacy_officer"]
 Json = Annotated[bool, Parameter("--json", negative="", help="Speak JSON lines, for machines.")]
@@ -106,6 +109,7 @@ def serve(*, config: Path, as_json: Json = False) -> int:
     except ConclaveError as error:
         terminal.fail(error)
         return Exit.USAGE
+    keep_private()
     return _serve(loaded, terminal)
 
 
@@ -151,6 +155,8 @@ def sidecar(
     except ConclaveError as error:
         terminal.fail(error)
         return Exit.USAGE
+    if config:
+        keep_private()
     logs.configure(
         level=loaded.file.log.level if config else log_level, style=loaded.file.log.format
     )

@@ -56,8 +56,12 @@ class OfflineLog:
 
     def latest(self, wanted: Filter, count: int) -> list[Shown]:
         """The last entries that fit, oldest first. Raises RemoteError `log_unreadable`."""
-        last = deque(self._fitting(wanted), maxlen=count)
-        return [Shown(index, json.loads(entry)) for index, entry in last]
+        return list(deque(self.all(wanted), maxlen=count))
+
+    def all(self, wanted: Filter) -> Iterator[Shown]:
+        """Entries that fit, in the order of the log. Raises RemoteError `log_unreadable`."""
+        for index, entry in self._fitting(wanted):
+            yield Shown(index, json.loads(entry))
 
     def entry(self, index: int) -> tuple[bytes, str, str]:
         """The bytes of an entry, its receipt, and the key beside the log. Raises RemoteError."""

@@ -70,6 +70,24 @@ class RemoteLog:
             cursor, more = [("cursor", page["next"])], page["more"]
         return found[::-1], end
 
+    def all(self, query: Query) -> Iterator[Shown]:
+        """Entries that fit, in the order of the log. Raises ConclaveError."""
+        cursor, more = "0", True
+        while more:
+            asked = [*query, ("limit", "256"), ("cursor", cursor)]
+            page = self._json("/v1/audit/entries", asked)
+            for each in page["entries"]:
+                yield Shown(each["index"], each["entry"])
+            cursor, more = page["next"], page["more"]
+
+    def accesses(self, body: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
+        """Who saw what the log holds about a person. Raises ConclaveError."""
+        cursor, more = "0", True
+        while more:
+            page = self._json("/v1/audit/accesses", (), {**body, "cursor": cursor})
+            yield from page["accesses"]
+            cursor, more = page["next"], page["more"]
+
     def entry(self, index: int, purpose: str) -> tuple[bytes, str, str]:
         """The bytes of an entry, its receipt, and the key that the server names. Raises ConclaveError."""
         key = str(self._json("/v1/audit/checkpoint", ())["key"])
@@ -100,25 +118,31 @@ class RemoteLog:
         if form is Format.JSON_LINES and not closing.startswith(b'{"checkpoint":'):
             raise RemoteError("export_incomplete", "the export ends without its checkpoint")
 
-    def _json(self, path: str, query: Query) -> Mapping[str, Any]:
-        document = json.loads(self._get(path, query))
+    def _json(
+        self, path: str, query: Query, body: Mapping[str, str] | None = None
+    ) -> Mapping[str, Any]:
+        document = json.loads(self._get(path, query, body))
         if not isinstance(document, dict):
             raise RemoteError("answer_malformed", "the server's answer is no JSON object")
         return document
 
-    def _get(self, path: str, query: Query) -> bytes:
-        body = bytearray()
-        with self._stream(path, query) as response:
+    def _get(self, path: str, query: Query, body: Mapping[str, str] | None = None) -> bytes:
+        answer = bytearray()
+        with self._stream(path, query, body) as response:
             for chunk in response.iter_bytes():
-                body += chunk
-                if len(body) > MAX_BODY:
+                answer += chunk
+                if len(answer) > MAX_BODY:
                     raise RemoteError("answer_malformed", "the server's answer is too long")
-        return bytes(body)
+        return bytes(answer)
 
     @contextmanager
-    def _stream(self, path: str, query: Query) -> Iterator[httpx.Response]:
+    def _stream(
+        self, path: str, query: Query, body: Mapping[str, str] | None = None
+    ) -> Iterator[httpx.Response]:
+        """GET, or POST where there is a body."""
+        method = "GET" if body is None else "POST"
         try:
-            with self._client.stream("GET", path, params=list(query)) as response:
+            with self._client.stream(method, path, params=list(query), json=body) as response:
                 if response.status_code != 200:
                     response.read()
                     raise _refusal(response)

@@ -190,7 +190,7 @@ def tail(
                     show(each)
         return Exit.OK
 
-    return _carefully(work, terminal)
+    return carefully(work, terminal)
 
 
 def show(
@@ -228,7 +228,7 @@ def show(
         )  # fmt: skip
         return Exit.FAILED if problem else Exit.OK
 
-    return _carefully(work, terminal)
+    return carefully(work, terminal)
 
 
 def export(
@@ -270,7 +270,7 @@ def export(
         terminal.say(f"exported to {out}", event="exported", file=str(out), format=str(format))
         return Exit.OK
 
-    return _carefully(work, terminal)
+    return carefully(work, terminal)
 
 
 def _verdict(entry: bytes, index: int, receipt: str, key: str) -> tuple[str, str]:
@@ -295,7 +295,7 @@ def _key(given: str) -> str:
         raise LocalError("arguments", "--key is neither a public key nor a file of one") from error
 
 
-def _carefully(work: Callable[[], int], terminal: Terminal) -> int:
+def carefully(work: Callable[[], int], terminal: Terminal) -> int:
     """Runs a command; errors become words and exit codes, a closed pipe and Ctrl+C an end."""
     try:
         return work()
