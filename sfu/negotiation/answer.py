@@ -242,8 +242,9 @@ def _answered(one: Format, plan: SectionPlan, sends_stereo: bool) -> Format:
         kept = VIDEO_FEEDBACK if "transport-cc" in offered else (REMB, *VIDEO_FEEDBACK)
         feedback = tuple(kind for kind in kept if kind in offered)
     else:
-        # Clients add `nack` to Opus in their own descriptions; the answer always asks for it.
-        feedback = ("nack",) if one.codec == "opus" else ()
+        # Clients add `nack` to Opus in their own descriptions; the answer always asks for it where they send.
+        # What we send has no retransmission stream, so nobody is told that asking would help.
+        feedback = ("nack",) if one.codec == "opus" and plan.receive else ()
     parameters = one.description.parameters
     if one.codec == "opus":
         parameters = _opus_parameters(one.description, plan, sends_stereo)

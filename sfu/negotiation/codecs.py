@@ -205,7 +205,8 @@ def _h264(payload_type: int, profile: str) -> Format:
 
 # What a server offer may contain; LiveKit's numbers, the same in every section of every offer.
 TABLE: tuple[Format, ...] = (
-    Format("opus", RtpCodec(111, "opus", 48_000, 2, "minptime=10;useinbandfec=1", ("nack",))),
+    # No `nack`: sound has no retransmission stream; RED and in-band FEC cover its losses.
+    Format("opus", RtpCodec(111, "opus", 48_000, 2, "minptime=10;useinbandfec=1")),
     Format("red", RtpCodec(63, "red", 48_000, 2, "111/111")),
     Format("pcmu", RtpCodec(0, "PCMU", 8_000)),
     Format("pcma", RtpCodec(8, "PCMA", 8_000)),

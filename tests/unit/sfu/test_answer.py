@@ -107,6 +107,13 @@ def test_opus_gets_nack_dtx_and_stereo_as_planned() -> None:
     assert "stereo=1;maxaveragebitrate=510000" in opus.parameters
 
 
+def test_sound_that_we_send_is_not_to_be_asked_for_again() -> None:
+    """It has no retransmission stream: every request would be in vain."""
+    text = Client().offer(Media("audio", "0", "recvonly"))
+    (section,) = answer(text, m0=SectionPlan(send=SEND)).sections
+    assert "nack" not in {kind for codec in section.codecs for kind in codec.feedback}
+
+
 def test_video_feedback_is_transport_wide_not_remb() -> None:
     vp8 = answer(Client().offer(Media("video", "0")), m0=RECEIVE).sections[0].codecs[0]
     assert vp8.feedback == ("transport-cc", "ccm fir", "nack", "nack pli")

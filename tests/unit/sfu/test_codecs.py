@@ -1,7 +1,7 @@
 import pytest
 
 from sfu.dataplane import PayloadMap
-from sfu.negotiation.codecs import TABLE, Format, formats_of, offered, payload_maps, same
+from sfu.negotiation.codecs import NAMES, TABLE, Format, formats_of, offered, payload_maps, same
 from sfu.negotiation.parse import parse
 from sfu.negotiation.sdp import RtpCodec, Section
 from tests.support.descriptions import Client, Media
@@ -111,6 +111,11 @@ def test_an_offer_puts_red_first_where_it_is_wanted() -> None:
 def test_a_stereo_offer_says_that_we_send_stereo() -> None:
     (opus,) = offered(formats_of(section("audio", red=False))[:1], red=True, stereo=True)
     assert opus.description.parameters.endswith("stereo=1;sprop-stereo=1")
+
+
+def test_an_offer_of_sound_promises_no_retransmissions() -> None:
+    sound = [one for one in TABLE if one.codec in NAMES["audio"]]
+    assert [one.codec for one in sound if one.rtx or "nack" in one.description.feedback] == []
 
 
 def test_our_payload_types_never_clash() -> None:
