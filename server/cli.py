@@ -120,8 +120,6 @@ def sidecar(
     data: Path = Path("data"),
     port: int = 7890,
     log_level: LogLevel = "info",
-    listener: Annotated[int | None, Parameter(show=False)] = None,
-    lifeline: Annotated[bool, Parameter(show=False, negative="")] = False,
     as_json: Json = False,
 ) -> int:
     """Keep the audit log: record, sign, show metrics and proofs. Exit codes: 1 start again, 3 look at the store.
@@ -136,12 +134,8 @@ def sidecar(
         TCP port of metrics and log; 0 takes any free one.
     log_level
         debug, info, warning or error.
-    listener
-        Descriptor of a bound TCP socket, in place of `port`.
-    lifeline
-        End in order when standard input ends.
     """
-    from server.commands.sidecar import sidecar_config  # noqa: PLC0415 - only where it is used
+    from server.audit.settings import sidecar_config  # noqa: PLC0415 - only where it is used
     from sidecar.main import run as keep_log  # noqa: PLC0415
 
     terminal = Terminal(as_json=as_json)
@@ -151,7 +145,7 @@ def sidecar(
             if config
             else development(port=0, data=str(data), sidecar_port=port)
         )
-        settings = sidecar_config(loaded, listener=listener, lifeline=lifeline)
+        settings = sidecar_config(loaded)
     except ConclaveError as error:
         terminal.fail(error)
         return Exit.USAGE

@@ -5,22 +5,19 @@ tokens or addresses; values under the keys below are replaced, whoever logged th
 """
 
 import logging
-import re
 import sys
 from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
 
+from common.scrub import PLACEHOLDER, scrub
+
 # A second net under `Redacted`: keys whose values are about a person or a secret, wherever they come from.
 PRIVATE_KEYS = frozenset(
     {"address", "attributes", "authorization", "identity", "ip", "metadata", "name", "password", "peer_name",
      "secret", "sdp", "token", "access_token", "url", "user_agent"}
 )  # fmt: skip
-PLACEHOLDER = "<redacted>"
-_IPV4 = re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}(?::\d+)?\b")
-_IPV6 = re.compile(r"(?<![\w:])(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F]{0,4}(?![\w:])")
-_JWT = re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*")
 
 Event = MutableMapping[str, Any]
 
@@ -66,10 +63,3 @@ def redact(_logger: object, _method: str, event: Event) -> Event:
         elif isinstance(value, str) and key not in ("timestamp", "level"):
             event[key] = scrub(value)
     return event
-
-
-def scrub(text: str) -> str:
-    """`text` without tokens and network addresses."""
-    for pattern in (_JWT, _IPV4, _IPV6):
-        text = pattern.sub(PLACEHOLDER, text)
-    return text

@@ -8,7 +8,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from sidecar.main import embedded, run
+from sidecar.main import run
+from sidecar.settings import embedded
 
 
 def main() -> int:

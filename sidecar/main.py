@@ -14,10 +14,8 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from common.clock import Clock, SystemClock
@@ -29,7 +27,8 @@ from sidecar.intake import Intake
 from sidecar.metrics import Metrics
 from sidecar.nodes import Nodes
 from sidecar.query import Library
-from sidecar.service import CHECKPOINT_SECONDS, Service
+from sidecar.service import Service
+from sidecar.settings import SidecarConfig
 from sidecar.snapshots import Snapshots
 from sidecar.store import open_store
 from sidecar.witness import Witness
@@ -43,51 +42,6 @@ FAILED: Final = 1  # the disk, or the configuration; a new start may help
 DAMAGED: Final = 3  # the store is not what was signed; only a person can help
 _DAMAGE: Final = frozenset({"log_damaged", "log_rolled_back", "checkpoint_inconsistent"})
 log = logging.getLogger("sidecar")
-
-
-@dataclass(frozen=True, slots=True)
-class SidecarConfig:
-    """Everything that the sidecar needs to know."""
-
-    origin: str  # the log's name, such as `conclave.example/pop-1/audit`
-    log: Path  # folder of the log
-    state: Path  # folder of what was signed; best on another medium than the log
-    key: Path  # file of the signing key, mode 0600, made on first use
-    socket: Path
-    snapshots: Path  # socket on which servers hand their numbers over
-    index: Path  # folder of what finds entries; made again when it is lost
-    users: frozenset[int] = field(default_factory=lambda: frozenset({os.getuid()}))
-    bind: str = "127.0.0.1"
-    port: int | None = None  # None: no HTTP; 0: any free port
-    listener: int | None = None  # descriptor of a bound TCP socket, in place of bind and port
-    lifeline: bool = (
-        False  # ends in order when standard input does: with the process that started this one
-    )
-    interval: float = CHECKPOINT_SECONDS
-    witness_key: Path | None = None  # makes this sidecar a witness
-    witness_name: str = ""
-    witnessed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # origin -> keys
-    witnesses: tuple[tuple[str, str], ...] = ()  # (submission prefix, key) of witnesses of this log
-    authority: Authority | None = None  # stamps checkpoints with the time (RFC 3161)
-
-
-def embedded(data: Path, *, port: int | None = None) -> SidecarConfig:
-    """The defaults of one machine: everything below `data`."""
-    return in_folder(data / "audit", port=port)
-
-
-def in_folder(audit: Path, *, port: int | None = None) -> SidecarConfig:
-    """Everything in one folder."""
-    return SidecarConfig(
-        origin="conclave.local/audit",
-        log=audit / "log",
-        state=audit / "state",
-        key=audit / "signing.key",
-        socket=audit / "intake.sock",
-        snapshots=audit / "metrics.sock",
-        index=audit / "index",
-        port=port,
-    )
 
 
 def run(config: SidecarConfig, ready: Callable[[str], None] = lambda url: None) -> int:

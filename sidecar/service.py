@@ -17,6 +17,7 @@ from typing import Final, Protocol, TypeVar
 
 from common.clock import Clock
 from sidecar.metrics import Metrics
+from sidecar.settings import CHECKPOINT_SECONDS
 from sidecar.store import Arrival, Committed, Keeper, Writer
 
 MAX_QUEUED: Final = 8192  # arrivals not committed; readers wait beyond it
@@ -24,8 +25,7 @@ MAX_GROUP: Final = 4096  # entries of one group: 2 MiB, some ten milliseconds
 MAX_UNPUBLISHED: Final = (
     65_536  # entries; beyond it nothing is committed until the tree has caught up
 )
-CHECKPOINT_ENTRIES: Final = 1000  # a checkpoint is due after as many,
-CHECKPOINT_SECONDS: Final = 1.0  # or after this time if there is anything new
+CHECKPOINT_ENTRIES: Final = 1000  # a checkpoint is due after as many, or after `CHECKPOINT_SECONDS`
 RETRY_SECONDS: Final = 1.0  # after the disk refused a checkpoint
 log = logging.getLogger(__name__)
 T = TypeVar("T")

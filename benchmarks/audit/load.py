@@ -20,7 +20,7 @@ from compliance.envelope import Source
 from compliance.events import Actor, AdmissionGranted, Event, Private, Target
 from compliance.trail import AuditError, FailMode
 from compliance.words import Pseudonym, Role, VaultRef
-from sidecar.main import embedded
+from sidecar.settings import embedded
 
 CONNECT_SECONDS = 30.0
 ROOT = Path(__file__).parent.parent.parent

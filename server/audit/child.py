@@ -1,8 +1,8 @@
 """The sidecar as a child process: started, watched, started again, ended in order.
 
-In: a command, a bound socket for its HTTP. Out: a running process, counters, loud words when it stays down. Must
-not: make the server wait for it, start it again once its store is not what was signed, or outlive the server:
-the child ends when the pipe to it does, however this process ended.
+In: the configuration, a bound socket for its HTTP. Out: a running process, counters, loud words when it stays
+down. Must not: make the server wait for it, start it again once its store is not what was signed, or let it
+outlive the server: the child ends when the pipe to it does, however this process ended.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ import asyncio
 import contextlib
 import json
 import socket
-from collections.abc import Sequence
+import sys
 from typing import Final
 
 import structlog
 
 from common.clock import Clock
+from server.audit.settings import sidecar_config
 from server.config import Config
+from sidecar.settings import Launch
 
 FIRST_BACKOFF: Final = (
     0.1  # seconds until a new start, doubled after each one that did not last, up to
@@ -28,15 +30,16 @@ STOP_SECONDS: Final = 10.0  # for a last checkpoint; a sidecar that takes longer
 STOPPED: Final = 0
 # Exit codes after which a new start cannot help: 2 the configuration is wrong, 3 the store is not what was signed.
 FINAL_CODES: Final = frozenset({2, 3})
+COMMAND: Final = (sys.executable, "-m", "sidecar.child")
 log = structlog.get_logger("server.audit")
 
 
 class SidecarChild:
     """Keeps one sidecar running."""
 
-    def __init__(self, command: Sequence[str], listener: socket.socket, clock: Clock) -> None:
-        """`command` gets the listener's descriptor appended; the listener stays ours, so that its port does."""
-        self._command = (*command, "--listener", str(listener.fileno()))
+    def __init__(self, config: Config, listener: socket.socket, clock: Clock) -> None:
+        """The listener stays ours, so that its port does. Raises LocalError `user_unknown`."""
+        self._launch = launch(config, listener)
         self._listener = listener
         self._clock = clock
         self._watch: asyncio.Task[None] | None = None
@@ -98,13 +101,15 @@ class SidecarChild:
         """One life of the child; its exit code."""
         self.starts += 1
         process = self._process = await asyncio.create_subprocess_exec(
-            *self._command,
+            *COMMAND,
             stdin=asyncio.subprocess.PIPE,  # its end tells the child that this process is gone
             stdout=asyncio.subprocess.PIPE,
             pass_fds=(self._listener.fileno(),),
             start_new_session=True,  # a terminal's Ctrl-C is for the server, which stops the child in order
         )
+        assert process.stdin is not None, "invariant: standard input is a pipe"  # noqa: S101
         assert process.stdout is not None, "invariant: standard output is a pipe"  # noqa: S101
+        process.stdin.write(self._launch.encode())
         while line := await process.stdout.readline():
             with contextlib.suppress(ValueError):
                 if json.loads(line).get("event") == "ready":
@@ -112,9 +117,11 @@ class SidecarChild:
         return await process.wait()
 
 
-def child_command(python: str, config: Config) -> list[str]:
-    """How a server with this configuration starts its sidecar."""
-    command = [python, "-m", "server", "sidecar", "--json", "--lifeline"]
-    if config.path is not None:
-        return [*command, "--config", str(config.path)]
-    return [*command, "--data", config.file.data, "--log-level", config.file.log.level]
+def launch(config: Config, listener: socket.socket) -> Launch:
+    """What the child of a server with this configuration is told. Raises LocalError `user_unknown`."""
+    settings = sidecar_config(config, listener=listener.fileno(), lifeline=True)
+    log_section = config.file.log
+    as_json = log_section.format == "json" or (
+        log_section.format == "auto" and not sys.stderr.isatty()
+    )
+    return Launch(settings, log_section.level, as_json)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
@@ -28,7 +27,7 @@ from compliance.words import Role
 from crypto.pseudonyms import commitment
 from crypto.sealing import Key, derive, key_file
 from server.audit.acts import ActTrail
-from server.audit.child import SidecarChild, child_command
+from server.audit.child import SidecarChild
 from server.config import Config
 from server.listening import listen
 from server.version import VERSION
@@ -69,7 +68,7 @@ class Evidence:
             listener = listen(audit.bind, audit.port)
             host, port = listener.getsockname()[:2]
             self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-            self.child = SidecarChild(child_command(sys.executable, config), listener, clock)
+            self.child = SidecarChild(config, listener, clock)
 
     async def start(self) -> None:
         """Begins; waits for nothing. The first events are on their way before any other can be."""

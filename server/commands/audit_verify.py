@@ -5,7 +5,7 @@ In: a configuration. Out: what the verifier says, and its exit code. Must not: j
 
 from __future__ import annotations
 
-from server.commands.sidecar import sidecar_config
+from server.audit.settings import sidecar_config
 from server.config import Config
 from verifier.cli import main
 

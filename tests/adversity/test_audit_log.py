@@ -18,7 +18,8 @@ from compliance.auditor import Auditor
 from compliance.envelope import Source, decode
 from compliance.events import CustomRecorded
 from compliance.trail import FailMode, Limits
-from sidecar.main import DAMAGED, STOPPED, SidecarConfig, embedded
+from sidecar.main import DAMAGED, STOPPED
+from sidecar.settings import SidecarConfig, embedded
 from tests.architecture.test_shape import ROOT
 from tests.support.audit import SYSTEM
 from tests.support.logs import read_published

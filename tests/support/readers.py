@@ -28,7 +28,8 @@ from crypto.sealing import new_key
 from crypto.tokens import issue
 from server.audit.readers import VaultReaders
 from server.audit.routes import add
-from sidecar.main import SidecarConfig, serving
+from sidecar.main import serving
+from sidecar.settings import SidecarConfig
 from signalling.addresses import Proxies
 from signalling.app import SignallingDeps, create_app
 from signalling.limits import Rate

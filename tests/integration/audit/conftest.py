@@ -16,7 +16,8 @@ from compliance.envelope import Source
 from compliance.files import PosixFiles
 from compliance.spool import Spool
 from compliance.trail import FailMode, Limits
-from sidecar.main import SidecarConfig, embedded, serving
+from sidecar.main import serving
+from sidecar.settings import SidecarConfig, embedded
 
 PATIENT = Limits(timeout=30.0, spool_after=0.05)  # a busy machine is no outage
 

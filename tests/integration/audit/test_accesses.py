@@ -21,7 +21,7 @@ from compliance.events import (
 )
 from compliance.questions import Filter
 from compliance.words import MAX_NUMBER, Pseudonym, Role
-from sidecar.main import SidecarConfig
+from sidecar.settings import SidecarConfig
 from signalling.v1 import accesses
 from tests.integration.audit.test_reading_api import ROOM_TOKEN, last_event
 from tests.support.audit import SYSTEM, record

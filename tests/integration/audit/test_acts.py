@@ -26,7 +26,8 @@ from compliance.words import NO_TENANT
 from crypto.sealing import new_key
 from server.audit import acts as acts_module
 from server.audit.acts import ActTrail
-from sidecar.main import SidecarConfig, serving
+from sidecar.main import serving
+from sidecar.settings import SidecarConfig
 from signalling.ports import Act, Person, Recorded
 from tests.integration.audit.conftest import auditing
 from tests.support.audit import SYSTEM

@@ -21,9 +21,10 @@ from crypto.merkle import check_inclusion, leaf_hash
 from crypto.notes import Verifier
 from crypto.proofs import InclusionReceipt
 from sidecar.index import NAME
-from sidecar.main import SidecarConfig, serving
+from sidecar.main import serving
 from sidecar.metrics import Metrics
 from sidecar.query import MAX_PAGE_BYTES, Library
+from sidecar.settings import SidecarConfig
 from tests.integration.audit.conftest import auditing
 from tests.integration.audit.test_recording import converse
 from tests.support.audit import ONE_OF_EACH, ROOM, SOMEBODY, SYSTEM

@@ -16,7 +16,8 @@ from compliance.envelope import Record, decode
 from compliance.events import ActAbandoned, CustomRecorded
 from compliance.trail import AuditError, Limits, Receipt
 from compliance.wire import Frame, FrameType, acked, hello
-from sidecar.main import SidecarConfig, serving
+from sidecar.main import serving
+from sidecar.settings import SidecarConfig
 from tests.integration.audit.conftest import auditing
 from tests.support.audit import SYSTEM
 from tests.support.breaking import Break, Direction, breaking

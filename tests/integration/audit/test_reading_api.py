@@ -30,7 +30,7 @@ from crypto.notes import Verifier
 from crypto.proofs import InclusionReceipt
 from crypto.tokens import LEEWAY, issue
 from sfu.model import RoomOptions
-from sidecar.main import SidecarConfig
+from sidecar.settings import SidecarConfig
 from signalling.acts import hash_of
 from signalling.limits import Rate
 from signalling.problems import STATUS

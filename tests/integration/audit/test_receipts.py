@@ -13,7 +13,7 @@ from compliance.events import LogRead
 from compliance.questions import Question
 from compliance.vault import Subject
 from compliance.words import NO_TENANT, Role
-from sidecar.main import SidecarConfig
+from sidecar.settings import SidecarConfig
 from tests.support.audit import ONE_OF_EACH
 from tests.support.readers import Desk, code_of, reading_desk
 from verifier.cli import main as verifier

@@ -22,7 +22,8 @@ from compliance.trail import AuditError, FailMode, Limits, Receipt
 from compliance.wire import Frame, FrameReader, FrameType, hello
 from crypto.notes import Verifier
 from crypto.proofs import InclusionReceipt
-from sidecar.main import SidecarConfig, serving
+from sidecar.main import serving
+from sidecar.settings import SidecarConfig
 from tests.integration.audit.conftest import auditing
 from tests.support.audit import ONE_OF_EACH, SYSTEM, record
 from tests.support.logs import entry, read_published

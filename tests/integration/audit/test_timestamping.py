@@ -15,8 +15,9 @@ from common.clock import SystemClock
 from common.errors import LocalError
 from compliance.files import PosixFiles
 from crypto.timestamps import Authorities, Question, TimestampError
-from sidecar.main import SidecarConfig, serving
+from sidecar.main import serving
 from sidecar.metrics import Metrics
+from sidecar.settings import SidecarConfig
 from sidecar.timestamps import Authority as Wanted
 from sidecar.timestamps import Stamper
 from tests.integration.audit.conftest import auditing

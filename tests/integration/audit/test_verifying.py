@@ -16,7 +16,8 @@ from compliance.exports import json_line, range_line
 from crypto.merkle import leaf_hash, range_proof, root_of
 from crypto.notes import COSIGNATURE, Signer
 from crypto.sealing import key_file
-from sidecar.main import SidecarConfig, embedded, serving
+from sidecar.main import serving
+from sidecar.settings import SidecarConfig, embedded
 from tests.integration.audit.conftest import auditing
 from tests.support.audit import ONE_OF_EACH
 from tests.support.authority import Authority

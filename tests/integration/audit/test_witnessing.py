@@ -11,7 +11,8 @@ import pytest
 from common.clock import SystemClock
 from crypto.notes import COSIGNATURE, Signer, Verifier, open_note
 from crypto.sealing import key_file
-from sidecar.main import SidecarConfig, embedded, serving
+from sidecar.main import serving
+from sidecar.settings import SidecarConfig, embedded
 from tests.integration.audit.conftest import auditing
 from tests.support.audit import ONE_OF_EACH
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,10 +13,12 @@ from common.errors import LocalError
 from common.redact import Redacted
 from crypto.notes import Signer
 from crypto.sealing import new_key
-from server.audit.child import child_command
+from server.audit.child import launch
 from server.audit.evidence import configuration_hash
-from server.commands.sidecar import sidecar_config
+from server.audit.settings import sidecar_config
 from server.config import Config, ConfigError, development, load, parse
+from sidecar.settings import Launch, SidecarConfig
+from sidecar.timestamps import Authority
 
 SECRET = "0123456789abcdef0123456789abcdef"
 KEY = Signer("witness.example", bytes(32)).verifier.encode()
@@ -109,12 +112,37 @@ def test_who_is_no_witness_has_no_key_for_it() -> None:
     assert sidecar_config(read("")).witness_key is None
 
 
-def test_a_child_reads_the_same_file(tmp_path: Path) -> None:
-    path = tmp_path / "conclave.toml"
-    path.write_text(PLAIN)
-    assert child_command("python", load(path))[-2:] == ["--config", str(path)]
-    command = child_command("python", development(port=0, data="d", log_level="debug"))
-    assert command[-4:] == ["--data", "d", "--log-level", "debug"]
+def test_a_child_is_told_what_the_server_knows() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        told = launch(read('pop = "ams"\nusers = ["0"]\norigin = "example.org/log"'), listener)
+        assert told.config.listener == listener.fileno()
+        assert (told.config.lifeline, told.config.origin) == (True, "example.org/log")
+        assert (told.level, told.config.users >= {0}) == ("info", True)
+        assert Launch.decode(told.encode()) == told
+    with socket.create_server(("127.0.0.1", 0)) as listener, pytest.raises(LocalError):
+        launch(read('users = ["no-such-user"]'), listener)
+
+
+def test_everything_that_a_sidecar_can_be_told_arrives() -> None:
+    config = SidecarConfig(
+        **{
+            name: Path(f"/{name}")
+            for name in ("log", "state", "key", "socket", "snapshots", "index")
+        },
+        origin="example.org/log",
+        users=frozenset({0, 7}),
+        port=1,
+        listener=2,
+        lifeline=True,
+        witness_key=Path("/witness.key"),
+        witness_name="w",
+        witnessed={"other": ("a", "b")},
+        witnesses=(("https://w.example", "key"),),
+        authority=Authority("https://t.example", Path("/roots.pem"), 60.0),
+    )
+    told = Launch(config, "debug", as_json=True)
+    assert told.encode().count(b"\n") == 1
+    assert Launch.decode(told.encode()) == told
 
 
 def test_a_configuration_is_named_without_its_secrets() -> None:

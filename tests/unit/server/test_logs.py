@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.redact import Redacted
-from server.logs import configure, redact, scrub
+from common.scrub import scrub
+from server.logs import configure, redact
 
 
 @pytest.fixture

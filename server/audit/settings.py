@@ -1,7 +1,6 @@
-"""`conclave sidecar`: the process that keeps the audit log.
+"""The sidecar's part of the server's configuration, for a command of its own and for the server's child.
 
-In: the server's configuration. Out: what `sidecar.main` needs to know, and its exit code: 0 stopped, 1 start it
-again, 2 the configuration is wrong, 3 the store is not what was signed and a person has to look.
+In: the configuration. Out: what `sidecar.main` needs to know. Must not: hand a secret on.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING
 from common.errors import LocalError
 from server.audit_section import AuditSection
 from server.config import Config, snapshot_socket
-from sidecar.main import SidecarConfig, in_folder
+from sidecar.settings import SidecarConfig, in_folder
 
 if TYPE_CHECKING:
     from sidecar.timestamps import Authority
