@@ -1,115 +1,69 @@
 """Real parts: a server process as `conclave dev` starts it, Chromium with fake devices, the SDKs."""
 
-import asyncio
 import contextlib
-import json
+import fcntl
 import signal
 import subprocess
-from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from aiohttp import web
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, async_playwright
 
-from common.clock import SystemClock
-from common.redact import Redacted
-from crypto.tokens import SigningKeys
-from server.access import AccessSpec, make_token
+from tests.support.browsers import (
+    CHROMIUM_FLAGS,
+    Browsers,
+    Client,
+    Driven,
+    RemotePage,
+    drive,
+)
+from tests.support.networks import ISLAND, ROOT, Host, Network, alone
+from tests.support.servers import (
+    START_SECONDS,
+    Server,
+    launch,
+    serve,
+    serving,
+    start_server,
+    stop_server,
+)
+from tests.support.watching import PATIENCE, until
 
-ROOT = Path(__file__).resolve().parents[2]
-CHROMIUM_FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--use-fake-device-for-media-stream",
-    "--use-fake-ui-for-media-stream",
-    "--allow-loopback-in-peer-connection",
-    "--autoplay-policy=no-user-gesture-required",
+# What tests take from here.
+__all__ = [
+    "CHROMIUM_FLAGS",
+    "PATIENCE",
+    "ROOT",
+    "START_SECONDS",
+    "Client",
+    "Driven",
+    "OpenPage",
+    "Server",
+    "launch",
+    "serve",
+    "serve_pages",
+    "serving",
+    "start_server",
+    "stop_server",
+    "until",
 ]
+
+OpenPage = Callable[[str], Awaitable[RemotePage]]
 # A job in the background inherits that SIGINT is ignored, and so would every program that is started here.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-START_SECONDS = 30
 # The bundles under test by the folder of their page: the current one, and some of earlier years.
 CLIENT_SDKS = {
     "": "web/node_modules/livekit-client",
     "/2024": "tests/interop/node/node_modules/livekit-client-2024",
     "/2023": "tests/interop/node/node_modules/livekit-client-2023",
 }
-PATIENCE = 25.0  # seconds until media must have been decoded, on two busy cores
 
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
-
-
-@dataclass(frozen=True)
-class Server:
-    """A running server."""
-
-    url: str
-    process: subprocess.Popen[str]
-    data: Path
-    audit: str = ""  # URL of its sidecar's metrics and log
-
-    @property
-    def ws(self) -> str:
-        return self.url.replace("http", "ws", 1)
-
-    def token(self, identity: str, room: str, **more: Any) -> str:
-        keys = SigningKeys({"devkey": Redacted("secret")})
-        return make_token(keys, AccessSpec(identity=identity, room=room, **more), SystemClock())
-
-
-def start_server(data: Path, *arguments: str) -> Server:
-    """Starts `conclave dev` on free ports and waits for its word that it is ready."""
-    return launch(data, "dev", "--port", "0", "--data", str(data), *arguments)
-
-
-def serve(data: Path, config: str) -> Server:
-    """Starts `conclave serve` with the configuration `config`."""
-    path = data / "conclave.toml"
-    path.write_text(config)
-    return launch(data, "serve", "--config", str(path))
-
-
-def launch(
-    data: Path, *command: str, prefix: Sequence[str] = (), inherited: Sequence[int] = ()
-) -> Server:
-    """Runs a command that serves, its log in `data`, and waits for its word that it is ready.
-
-    `prefix` is a command that runs others, in a network namespace for instance;
-    `inherited` are descriptors that the process gets.
-    """
-    with (data / "server.log").open("w") as log:
-        process = subprocess.Popen(
-            [*prefix, ROOT / ".venv/bin/conclave", *command, "--json"],
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-            cwd=ROOT,
-            pass_fds=inherited,
-        )
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    if not line:
-        raise AssertionError((data / "server.log").read_text())
-    word = json.loads(line)
-    return Server(word["url"], process, data, word.get("audit", ""))
-
-
-def stop_server(server: Server) -> None:
-    """Two signals: the second does not wait for calls to end."""
-    for number in (signal.SIGTERM, signal.SIGTERM):
-        if server.process.poll() is None:
-            server.process.send_signal(number)
-    server.process.wait(START_SECONDS)
-    assert server.process.stdout is not None
-    server.process.stdout.close()
 
 
 @pytest.fixture(scope="session")
@@ -161,41 +115,50 @@ async def chromium() -> AsyncIterator[Browser]:
         await browser.close()
 
 
-class Driven(ABC):
-    """A page with livekit-client in it, whatever drives the browser."""
-
-    @abstractmethod
-    async def evaluate(self, expression: str) -> Any:
-        """The value of an expression, awaited, in the page."""
-
-    async def call(self, function: str, *arguments: object) -> Any:
-        joined = ", ".join(json.dumps(argument) for argument in arguments)
-        return await self.evaluate(f"{function}({joined})")
-
-    async def decoded(self, kind: str) -> list[dict[str, Any]]:
-        """Inbound streams of a kind out of which something was decoded."""
-        inbound = (await self.call("stats"))["inbound"]
-        enough = {"video": lambda r: r["framesDecoded"] >= 10, "audio": lambda r: r["energy"] > 0}[
-            kind
-        ]
-        return [r for r in inbound if r["kind"] == kind and enough(r)]
-
-    async def events(self, name: str) -> list[str]:
-        seen: list[list[str]] = await self.evaluate("state.events")
-        return [value for event, value in seen if event == name]
+@pytest.fixture(scope="module")
+def island() -> Iterator[Host]:
+    """A host on its own, with an address that is not the loopback's."""
+    with Network() as network:
+        yield alone(network)
 
 
-class Client(Driven):
-    """A page of Playwright's."""
+@pytest.fixture(scope="module")
+def inside(island: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server on the island."""
+    sections = {"media": {"addresses": [ISLAND]}}
+    with serving(tmp_path_factory.mktemp("inside"), sections, on=island) as running:
+        yield running
 
-    def __init__(self, page: Page) -> None:
-        self.page = page
-        self.console: list[str] = []
-        page.on("console", lambda message: self.console.append(message.text))
-        page.on("pageerror", lambda error: self.console.append(f"error {error}"))
 
-    async def evaluate(self, expression: str) -> Any:
-        return await self.page.evaluate(expression)
+@pytest.fixture(scope="module")
+async def browsers(
+    island: Host, inside: Server, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Browsers]:
+    """Firefox and Chromium beside it."""
+    async with drive(island.prefix, tmp_path_factory.mktemp("home")) as driver:
+        yield driver
+
+
+@pytest.fixture
+async def open_page(browsers: Browsers) -> AsyncIterator[OpenPage]:
+    """Opens pages in the browser of that name; they end with the test."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def make(browser: str) -> RemotePage:
+            page = RemotePage(browsers, await browsers.ask(open=browser))
+            stack.push_async_callback(page.close)
+            return page
+
+        yield make
+
+
+@pytest.fixture(scope="session")
+def sdks() -> None:
+    """The SDKs that only tests run, as their lock files have them; one of several processes installs them."""
+    (ROOT / ".cache").mkdir(exist_ok=True)
+    with (ROOT / ".cache/sdks.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        subprocess.run(["make", "--silent", "sdks"], cwd=ROOT, check=True)
 
 
 @pytest.fixture
@@ -214,16 +177,3 @@ async def new_client(
             return client
 
         yield make
-
-
-async def until(check: Callable[[], Awaitable[Any]], what: str, seconds: float = PATIENCE) -> Any:
-    """The first truthy result of `check`, or a failure that says what never happened."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + seconds
-    while True:
-        result = await check()
-        if result:
-            return result
-        if loop.time() > deadline:
-            raise AssertionError(f"never happened: {what}")
-        await asyncio.sleep(0.2)

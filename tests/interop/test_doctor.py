@@ -6,28 +6,24 @@ server. The doctor runs where an operator would run it: on the server, or with `
 
 import json
 import subprocess
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from tests.support.certificates import Certificate, make_certificate
-from tests.support.coturn import (
-    SAFE,
-    TURN_SECRET,
-    Addresses,
-    start_coturn,
-)
-from tests.support.networks import (
+from tests.support.coturn import SAFE, TURN_SECRET, Addresses, start_coturn
+from tests.support.networks import Host, Network, needs_root, routed
+from tests.support.servers import (
     CONCLAVE,
     KEY,
     SECRET,
-    Host,
-    Network,
+    Sections,
+    Server,
+    at,
     configuration,
-    needs_root,
-    routed,
+    serve,
 )
 
 pytestmark = [pytest.mark.timeout(90), needs_root]
@@ -49,17 +45,31 @@ class Place:
     certificate: Certificate
     folder: Path
 
-    def turn(self, *, secret: str = TURN_SECRET, port: int = 3478) -> str:
-        """The `[turn]` section."""
-        urls = [f"turn:{ROUTER}:{port}?transport=udp", f"turn:{ROUTER}:{port}?transport=tcp"]
-        return f'[turn]\nurls = {json.dumps(urls)}\nsecret = "{secret}"\n'
-
-    def config(self, more: str = "", *, port: int = 7880, addresses: tuple[str, ...] = ()) -> Path:
+    def config(
+        self, *more: Sections, port: int = 7880, addresses: tuple[str, ...] = (SERVER,)
+    ) -> Path:
         """A configuration file of the server."""
         path = self.folder / f"doctor-{port}.toml"
-        text = configuration(SERVER, list(addresses or (SERVER,)), more, port=port)
-        path.write_text(text.replace("{data}", str(self.folder / "data-doctor")))
+        data = self.folder / "data-doctor"
+        path.write_text(configuration(data, at(SERVER, addresses, port=port), *more))
         return path
+
+    def serve(self, *more: Sections, port: int = 7880, wrapper: Sequence[str] = ()) -> Server:
+        """A server with such a configuration, which runs until the end."""
+        data = self.folder / f"server-{port}"
+        text = configuration(data, at(SERVER, [SERVER], port=port), *more)
+        return serve(data, text, on=self.server, wrapper=wrapper)
+
+
+def turn(*, secret: str = TURN_SECRET, port: int = 3478) -> Sections:
+    """The `[turn]` section."""
+    urls = [f"turn:{ROUTER}:{port}?transport=udp", f"turn:{ROUTER}:{port}?transport=tcp"]
+    return {"turn": {"urls": urls, "secret": secret}}
+
+
+def tls(made: Certificate) -> Sections:
+    """HTTPS with a certificate."""
+    return {"http": {"certificate": str(made.certificate), "private_key": str(made.key)}}
 
 
 @dataclass(frozen=True)
@@ -107,7 +117,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 @pytest.fixture(scope="module")
 def url(place: Place) -> str:
     """A healthy server that runs."""
-    return place.server.serve(place.folder, configuration(SERVER, [SERVER], place.turn()))
+    return place.serve(turn()).url
 
 
 def test_a_healthy_server_has_no_finding_seen_from_a_client(place: Place, url: str) -> None:
@@ -119,16 +129,14 @@ def test_a_healthy_server_has_no_finding_seen_from_a_client(place: Place, url: s
 
 
 def test_a_healthy_server_has_no_finding_on_its_own_machine(place: Place) -> None:
-    report = doctor(place.server, "--config", place.config(place.turn(), port=7980))
+    report = doctor(place.server, "--config", place.config(turn(), port=7980))
     assert (report.exit_code, report.findings) == (0, {})
     assert report.seen.count("turn_path") == 2
     assert {"http_port", "media_port", "media_picture"} <= set(report.seen)
 
 
 def test_a_wrong_announced_address(place: Place) -> None:
-    mapping = f'[media.announced]\n"{SERVER}" = "{INSIDE}.99"\n'
-    text = configuration(SERVER, [SERVER], mapping, port=7895)
-    url = place.server.serve(place.folder, text)
+    url = place.serve({"media": {"announced": {SERVER: f"{INSIDE}.99"}}}, port=7895).url
     fault = doctor(place.client, "--url", url).fault("announced_address_wrong")
     assert f"{INSIDE}.99:7897" in fault["message"]
     assert "media.announced" in fault["remedy"]
@@ -136,7 +144,7 @@ def test_a_wrong_announced_address(place: Place) -> None:
 
 
 def test_a_blocked_udp_port(place: Place, url: str) -> None:
-    without_turn = place.server.serve(place.folder, configuration(SERVER, [SERVER], port=7880 + 10))
+    without_turn = place.serve(port=7880 + 10).url
     rules = [
         f"INPUT -p udp --dport {MEDIA_PORT}:{MEDIA_PORT + 10} -s {OUTSIDE}.0/24 -j DROP",
         f"INPUT -p tcp --dport {MEDIA_PORT + 9} -s {OUTSIDE}.0/24 -j DROP",
@@ -163,8 +171,10 @@ def small_buffers() -> Iterator[None]:
     path = Path("/proc/sys/net/core/rmem_max")
     before = path.read_text()
     path.write_text("212992")
-    yield
-    path.write_text(before)
+    try:
+        yield
+    finally:
+        path.write_text(before)
 
 
 @pytest.mark.usefixtures("small_buffers")
@@ -187,8 +197,7 @@ def wrong_clock(place: Place) -> list[str]:
 
 
 def test_a_wrong_clock(place: Place, wrong_clock: list[str]) -> None:
-    text = configuration(SERVER, [SERVER], place.turn(), port=7900)
-    url = place.server.serve(place.folder, text, *wrong_clock)
+    url = place.serve(turn(), port=7900, wrapper=wrong_clock).url
     fault = doctor(place.client, "--url", url).fault("clock_wrong")
     assert "ahead of the HTTP Date" in fault["message"]
     assert "date -u" in fault["remedy"]
@@ -197,7 +206,7 @@ def test_a_wrong_clock(place: Place, wrong_clock: list[str]) -> None:
 def test_credentials_that_ended_before_they_were_given(
     place: Place, wrong_clock: list[str]
 ) -> None:
-    path = place.config(place.turn(), port=7910)
+    path = place.config(turn(), port=7910)
     fault = doctor(place.server, "--config", path, wrapper=tuple(wrong_clock)).fault(
         "turn_credentials_expired"
     )
@@ -216,10 +225,7 @@ def test_a_certificate_that_clients_refuse(
     place: Place, name: str, expired: bool, code: str
 ) -> None:
     made = make_certificate(place.folder / code, name, expired=expired)
-    port = 7920 if expired else 7930
-    tls = f'certificate = "{made.certificate}"\nprivate_key = "{made.key}"\n[media]\n'
-    text = configuration(SERVER, [SERVER], port=port).replace("[media]\n", tls)
-    url = place.server.serve(place.folder, text)
+    url = place.serve(tls(made), port=7920 if expired else 7930).url
     assert url.startswith("https://")
     trusting = ("env", f"SSL_CERT_FILE={made.certificate}")
     fault = doctor(place.client, "--url", url, wrapper=trusting).fault(code)
@@ -228,15 +234,13 @@ def test_a_certificate_that_clients_refuse(
 
 def test_a_certificate_with_another_key(place: Place) -> None:
     one, other = (make_certificate(place.folder / f"key-{n}", SERVER) for n in (1, 2))
-    path = place.config(port=7940)
-    tls = f'certificate = "{one.certificate}"\nprivate_key = "{other.key}"\n[media]\n'
-    path.write_text(path.read_text().replace("[media]\n", tls))
+    path = place.config(tls(replace(one, key=other.key)), port=7940)
     fault = doctor(place.server, "--config", path).fault("certificate_key_mismatch")
     assert "http.private_key" in fault["remedy"]
 
 
 def test_an_unreachable_turn_server(place: Place) -> None:
-    path = place.config(place.turn(port=3999), port=7950)
+    path = place.config(turn(port=3999), port=7950)
     report = doctor(place.server, "--config", path)
     fault = report.fault("turn_unreachable")
     assert f"turn:{ROUTER}:3999" in fault["message"]
@@ -245,7 +249,7 @@ def test_an_unreachable_turn_server(place: Place) -> None:
 
 
 def test_a_wrong_turn_secret(place: Place) -> None:
-    path = place.config(place.turn(secret="not the secret that coturn was given"), port=7960)
+    path = place.config(turn(secret="not the secret that coturn was given"), port=7960)
     fault = doctor(place.server, "--config", path).fault("turn_secret_wrong")
     assert "static-auth-secret" in fault["remedy"]
 
@@ -262,10 +266,10 @@ def test_a_turn_server_that_works_but_not_as_it_should(place: Place, tmp_path: P
         place.router, tmp_path, addresses, place.certificate, text=text, ports=(3488, 5359)
     )
     urls = [f"turns:{ROUTER}:5349", f"turn:{ROUTER}:3478", f"turn:{ROUTER}:3488"]
-    turn = f'[turn]\nurls = {json.dumps(urls)}\nsecret = "{TURN_SECRET}"\n'
     place.server.ip(f"address add {media}/32 dev lo")
     place.server.must(f"iptables -A INPUT -s {INSIDE}.1 -d {media} -p udp -j DROP")
-    path = place.config(turn, port=7975, addresses=(media,))
+    relays: Sections = {"turn": {"urls": urls, "secret": TURN_SECRET}}
+    path = place.config(relays, port=7975, addresses=(media,))
     report = doctor(place.server, "--config", path)
     lax.terminate()
     lax.wait()

@@ -1,62 +1,33 @@
 """The unmodified livekit-client in Firefox, which meets Chromium: sight, sound and data, both ways.
 
-Firefox gathers no candidate on the loopback device, so the server and both browsers live in a network
-namespace whose two ends of a virtual cable, one of them with the default route, stay inside.
+Firefox gathers no candidate on the loopback device, so the server and both browsers live on a host of their own.
 """
 
-import contextlib
-import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 
 import pytest
 
-from tests.interop.conftest import Server, until
-from tests.interop.namespaces import Namespace, namespace_for, server_in
-from tests.support.browsers import Browsers, RemotePage, drive
+from tests.interop.conftest import OpenPage, Server, until
+from tests.support.browsers import RemotePage
+from tests.support.networks import needs_root
 
-pytestmark = [
-    pytest.mark.anyio,
-    pytest.mark.timeout(120),
-    pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces are made by root"),
-]
-
-
-@pytest.fixture(scope="module")
-def namespace() -> Iterator[Namespace]:
-    with namespace_for("conclave") as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def inside(namespace: Namespace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with server_in(namespace, tmp_path_factory.mktemp("inside")) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-async def browsers(
-    namespace: Namespace, inside: Server, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Browsers]:
-    async with drive(namespace.prefix, tmp_path_factory.mktemp("home")) as driver:
-        yield driver
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120), needs_root]
 
 
 Enter = Callable[[str, str, bool], Awaitable[RemotePage]]
 
 
 @pytest.fixture
-async def enter(browsers: Browsers, inside: Server) -> AsyncIterator[Enter]:
-    """Lets a browser, which lends its name, into a room; the pages end with the test."""
-    async with contextlib.AsyncExitStack() as stack:
+def enter(open_page: OpenPage, inside: Server) -> Enter:
+    """Lets a browser, which lends its name, into a room."""
 
-        async def join(browser: str, room: str, single: bool) -> RemotePage:
-            page = RemotePage(browsers, await browsers.ask(open=browser))
-            stack.push_async_callback(page.close)
-            options = {"room": {"singlePeerConnection": single}}
-            await page.call("join", inside.ws, inside.token(browser, room), options)
-            return page
+    async def join(browser: str, room: str, single: bool) -> RemotePage:
+        page = await open_page(browser)
+        options = {"room": {"singlePeerConnection": single}}
+        await page.call("join", inside.ws, inside.token(browser, room), options)
+        return page
 
-        yield join
+    return join
 
 
 either_mode = pytest.mark.parametrize(

@@ -1,48 +1,30 @@
 """GStreamer's webrtcbin publishes by WHIP and plays from WHEP: other ICE, DTLS, SRTP and jitter buffers than ours.
 
-Its ICE library gathers no candidate on the loopback device, so everybody lives in a network namespace.
+Its ICE library gathers no candidate on the loopback device, so everybody lives on a host of their own.
 """
 
-import os
 import sys
-from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
 
 from tests.interop.conftest import ROOT, Server
-from tests.interop.namespaces import Namespace, namespace_for, server_in
 from tests.interop.programs import Facts, Program, running
+from tests.support.networks import Host, needs_root
 
-pytestmark = [
-    pytest.mark.anyio,
-    pytest.mark.timeout(120),
-    pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces are made by root"),
-]
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120), needs_root]
 SYSTEM_PYTHON = "/usr/bin/python3"  # which has the bindings
 SCRIPT = Path(__file__).parent / "gstreamer/client.py"
 OTHER_END = "tests.interop.gstreamer.other_end"
 either_codec = pytest.mark.parametrize("codec", ["h264", "vp8"])
 
 
-@pytest.fixture(scope="module")
-def namespace() -> Iterator[Namespace]:
-    with namespace_for("gstreamer") as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def inside(namespace: Namespace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with server_in(namespace, tmp_path_factory.mktemp("inside")) as server:
-        yield server
-
-
 class Stage:
-    """Starts programs in the namespace, with tokens of one room."""
+    """Starts programs on the host, with tokens of one room."""
 
-    def __init__(self, namespace: Namespace, server: Server, room: str, folder: Path) -> None:
-        self._namespace = namespace
+    def __init__(self, host: Host, server: Server, room: str, folder: Path) -> None:
+        self._host = host
         self._server = server
         self._room = room
         self._folder = folder
@@ -63,7 +45,7 @@ class Stage:
         return running(
             self._folder / identity,
             *command,
-            prefix=self._namespace.prefix,
+            prefix=self._host.prefix,
             TOKEN=self._server.token(identity, self._room),
             PYTHONPATH=str(ROOT),
         )
@@ -71,10 +53,10 @@ class Stage:
 
 @either_codec
 async def test_what_gstreamer_publishes_is_decoded_also_by_who_comes_late(
-    namespace: Namespace, inside: Server, tmp_path: Path, codec: str
+    island: Host, inside: Server, tmp_path: Path, codec: str
 ) -> None:
     """Its encoder makes a key frame a minute: a late player sees a picture only because one is asked for."""
-    stage = Stage(namespace, inside, f"from-{codec}", tmp_path)
+    stage = Stage(island, inside, f"from-{codec}", tmp_path)
     async with stage.gstreamer("encoder", "publish", "/whip/v1", codec) as encoder:
         (answered,) = await encoder.hear(lambda facts: "status" in facts)
         assert answered["status"] == 201
@@ -91,9 +73,9 @@ async def test_what_gstreamer_publishes_is_decoded_also_by_who_comes_late(
 
 @either_codec
 async def test_gstreamer_decodes_what_others_publish(
-    namespace: Namespace, inside: Server, tmp_path: Path, codec: str
+    island: Host, inside: Server, tmp_path: Path, codec: str
 ) -> None:
-    stage = Stage(namespace, inside, f"to-{codec}", tmp_path)
+    stage = Stage(island, inside, f"to-{codec}", tmp_path)
     async with stage.other_end("encoder", "publish", codec):
         async with stage.gstreamer("player", "play", "/whep/v1") as player:
             await plays(player)

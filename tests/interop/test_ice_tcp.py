@@ -1,26 +1,19 @@
 """Clients that cannot use UDP: media within five seconds over TCP, and a call that moves there in its middle.
 
-In a network namespace, so that a firewall of its own can drop UDP between the browsers and the server.
+On a host of their own, so that its firewall can drop UDP between the browsers and the server.
 """
 
 import asyncio
 import contextlib
-import os
-import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 
 import pytest
 
-from tests.interop.conftest import PATIENCE, Client, Driven, Server, until
-from tests.interop.namespaces import ADDRESS, Namespace, namespace_for, server_in
-from tests.support.browsers import Browsers, RemotePage, drive
+from tests.interop.conftest import PATIENCE, Client, Driven, OpenPage, Server, until
+from tests.support.networks import ISLAND, Host, needs_root
 
-pytestmark = [
-    pytest.mark.anyio,
-    pytest.mark.timeout(300),
-    pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces are made by root"),
-]
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300), needs_root]
 
 MEDIA_SECONDS = 5.0  # from the join to a decoded picture and sound
 RESTART_SECONDS = 100.0  # a browser takes up to a third of it to notice that its way is dead
@@ -30,51 +23,15 @@ either_mode = pytest.mark.parametrize(
 )
 
 
-@pytest.fixture(scope="module")
-def namespace() -> Iterator[Namespace]:
-    with namespace_for("icetcp") as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def inside(namespace: Namespace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with server_in(namespace, tmp_path_factory.mktemp("inside")) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-async def browsers(
-    namespace: Namespace, inside: Server, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Browsers]:
-    async with drive(namespace.prefix, tmp_path_factory.mktemp("home")) as driver:
-        yield driver
-
-
-Open = Callable[[str], Awaitable[RemotePage]]
-
-
-@pytest.fixture
-async def open_page(browsers: Browsers) -> AsyncIterator[Open]:
-    """Opens pages in the browser of that name; they end with the test."""
-    async with contextlib.AsyncExitStack() as stack:
-
-        async def make(browser: str) -> RemotePage:
-            page = RemotePage(browsers, await browsers.ask(open=browser))
-            stack.push_async_callback(page.close)
-            return page
-
-        yield make
-
-
 @contextlib.contextmanager
-def udp_blocked(namespace: Namespace) -> Iterator[None]:
+def udp_blocked(island: Host) -> Iterator[None]:
     """No datagram gets from or to the server's address."""
-    rule = ["OUTPUT", "-p", "udp", "-d", ADDRESS, "-j", "DROP"]
-    subprocess.run([*namespace.prefix, "iptables", "-I", *rule], check=True, capture_output=True)
+    rule = f"OUTPUT -p udp -d {ISLAND} -j DROP"
+    island.must(f"iptables -I {rule}")
     try:
         yield
     finally:
-        subprocess.run([*namespace.prefix, "iptables", "-D", *rule], check=True)
+        island.must(f"iptables -D {rule}")
 
 
 async def join(page: Driven, server: Server, name: str, room: str, single: bool) -> None:
@@ -128,11 +85,11 @@ async def media_arrive(page: Driven, since: float) -> None:
 @either_mode
 @pytest.mark.parametrize("browser", ["chromium", "firefox"])
 async def test_without_udp_media_flow_both_ways_within_five_seconds(
-    open_page: Open, inside: Server, namespace: Namespace, browser: str, single: bool
+    open_page: OpenPage, inside: Server, island: Host, browser: str, single: bool
 ) -> None:
     room = f"tcp-{browser}-{single}"
     ada, ben = await open_page("chromium"), await open_page(browser)
-    with udp_blocked(namespace):
+    with udp_blocked(island):
         await join(ada, inside, "ada", room, single)
         await ada.call("publish", {"codec": "vp8"})
         # What is measured begins when somebody joins a call that is running.
@@ -147,7 +104,7 @@ async def test_without_udp_media_flow_both_ways_within_five_seconds(
 
 
 async def test_a_call_whose_udp_is_cut_goes_on_over_tcp(
-    open_page: Open, inside: Server, namespace: Namespace
+    open_page: OpenPage, inside: Server, island: Host
 ) -> None:
     ada, ben = await open_page("chromium"), await open_page("chromium")
     for page, name in ((ada, "ada"), (ben, "ben")):
@@ -156,7 +113,7 @@ async def test_a_call_whose_udp_is_cut_goes_on_over_tcp(
     for page in (ada, ben):
         await until(partial(page.decoded, "video"), "pictures arrive")
         await goes_over(page, "udp", PATIENCE)
-    with udp_blocked(namespace):
+    with udp_blocked(island):
         for page in (ada, ben):
             await goes_over(page, "tcp", RESTART_SECONDS)
         for page in (ada, ben):

@@ -1,32 +1,19 @@
 """Media over IPv6: the same call, on a server that announces nothing else."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
-from tests.interop.conftest import Client, serve, stop_server, until
+from tests.interop.conftest import Client, serving, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(90)]
-
-CONFIG = """
-data = "{data}"
-[http]
-port = 0
-[media]
-addresses = ["::1"]
-port = 0
-[keys.devkey]
-secret = "secret"
-"""
 
 
 async def test_two_browsers_meet_over_ipv6(
     tmp_path: Path, new_client: Callable[[], Awaitable[Client]]
 ) -> None:
-    server = await asyncio.to_thread(serve, tmp_path, CONFIG.format(data=tmp_path))
-    try:
+    with serving(tmp_path, {"media": {"addresses": ["::1"]}}) as server:
         clients = []
         for name in ("ada", "ben"):
             client = await new_client()
@@ -36,6 +23,3 @@ async def test_two_browsers_meet_over_ipv6(
         for client in clients:
             await until(lambda c=client: c.decoded("video"), "video over IPv6")
             await until(lambda c=client: c.decoded("audio"), "audio over IPv6")
-    finally:
-        await asyncio.to_thread(stop_server, server)
-    assert server.process.returncode == 0

@@ -3,6 +3,7 @@
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -10,19 +11,10 @@ import pytest
 from aiortc.sdp import SessionDescription
 
 from tests.interop.conftest import Client, Server, until
+from tests.support.browsers import chromium_on, open_page
 from tests.support.http_clients import WhipClient
-from tests.support.networks import (
-    PAGE,
-    Host,
-    Network,
-    chromium_on,
-    configuration,
-    needs_root,
-    publisher,
-    routed,
-    serve_files,
-    token,
-)
+from tests.support.networks import Host, Network, needs_root, routed
+from tests.support.servers import Sections, at, configuration, publisher, serve
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
 
@@ -37,15 +29,12 @@ REMOTE = "state.room.engine.pcManager.publisher._pc.remoteDescription.sdp"
 
 @asynccontextmanager
 async def browser_in(
-    host: Host, url: str, *, without: tuple[str, ...] = ()
+    host: Host, server: Server, *, without: tuple[str, ...] = ()
 ) -> AsyncIterator[Client]:
     """A page in the room on a browser of its own."""
     async with chromium_on(host, without=without) as browser:
-        context = await browser.new_context()
-        await context.route("http://localhost/**", serve_files)
-        client = Client(await context.new_page())
-        await client.page.goto(PAGE)
-        await client.call("join", url.replace("http", "ws"), token("browser", ROOM))
+        client = await open_page(browser, permissions=())
+        await client.call("join", server.ws, server.token("browser", ROOM))
         yield client
 
 
@@ -61,10 +50,11 @@ async def test_a_browser_that_hides_its_addresses_behind_mdns_names_gets_media(
 ) -> None:
     """Without the camera's permission Chromium writes `….local` into candidates, which nobody resolves here."""
     with Network() as network:
-        client, _, server = routed(network, "203.0.113", OUTSIDE)
-        url = server.serve(tmp_path, configuration("203.0.113.2", ["203.0.113.2"]))
-        async with browser_in(client, url, without=OPEN) as browser:
-            with publisher(client, url, ROOM):
+        client, _, host = routed(network, "203.0.113", OUTSIDE)
+        sections = at("203.0.113.2", ["203.0.113.2"])
+        server = serve(tmp_path, configuration(tmp_path, sections), on=host)
+        async with browser_in(client, server, without=OPEN) as browser:
+            with publisher(client, server, ROOM):
                 await sees_and_hears(browser, "with mDNS candidates")
 
             async def gathered() -> list[str]:
@@ -81,12 +71,13 @@ async def test_clients_of_two_networks_meet_on_a_server_with_an_address_in_each(
 ) -> None:
     """Neither client has a route to the other network; each is told both addresses."""
     with Network() as network:
-        one, other, server = (network.host(label) for label in ("one", "other", "server"))
-        network.connect(one, "198.51.100.2/24", server, "198.51.100.1/24")
-        network.connect(other, "203.0.113.2/24", server, "203.0.113.1/24")
-        server.serve(tmp_path, configuration("0.0.0.0", ["198.51.100.1", "203.0.113.1"]))
-        async with browser_in(one, "http://198.51.100.1:7880") as browser:
-            with publisher(other, "http://203.0.113.1:7880", ROOM):
+        one, other, host = (network.host(label) for label in ("one", "other", "server"))
+        network.connect(one, "198.51.100.2/24", host, "198.51.100.1/24")
+        network.connect(other, "203.0.113.2/24", host, "203.0.113.1/24")
+        sections = at("0.0.0.0", ["198.51.100.1", "203.0.113.1"])
+        server = serve(tmp_path, configuration(tmp_path, sections), on=host)
+        async with browser_in(one, replace(server, url="http://198.51.100.1:7880")) as browser:
+            with publisher(other, replace(server, url="http://203.0.113.1:7880"), ROOM):
                 await sees_and_hears(browser, "from the other network")
             told = await browser.evaluate(REMOTE)
             assert "198.51.100.1 7882" in told
@@ -119,14 +110,14 @@ async def test_media_passes_address_translation_when_the_public_address_is_annou
     """The client has no route to the private network; a second participant is inside it, beside the server."""
     assert callable(translate)
     with Network() as network:
-        client, router, server = routed(network, PRIVATE, OUTSIDE)
+        client, router, host = routed(network, PRIVATE, OUTSIDE)
         router.must(f"iptables -A FORWARD -s {OUTSIDE}.0/24 -m conntrack ! --ctstate DNAT -j DROP")
         translate(router)
-        mapping = f'[media.announced]\n"{PRIVATE}.2" = "{PUBLIC}"\n'
-        server.serve(tmp_path, configuration("0.0.0.0", [f"{PRIVATE}.2"], mapping))
-        url = f"http://{PUBLIC}:7880"
-        async with browser_in(client, url) as browser:
-            with publisher(client, url, ROOM):
+        mapping: Sections = {"media": {"announced": {f"{PRIVATE}.2": PUBLIC}}}
+        text = configuration(tmp_path, at("0.0.0.0", [f"{PRIVATE}.2"]), mapping)
+        server = replace(serve(tmp_path, text, on=host), url=f"http://{PUBLIC}:7880")
+        async with browser_in(client, server) as browser:
+            with publisher(client, server, ROOM):
                 await sees_and_hears(browser, "through address translation")
             assert PRIVATE not in await browser.evaluate(REMOTE)
 

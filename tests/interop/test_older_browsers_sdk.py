@@ -1,23 +1,16 @@
 """Older versions of livekit-client, which apps still ship, with the current one: sight, sound, data, layers."""
 
-import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from playwright.async_api import Browser
 
-from tests.interop.conftest import ROOT, Client, Server, until
+from tests.interop.conftest import Client, Server, until
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(240), pytest.mark.usefixtures("sdks")]
 LONG = 45.0  # seconds; encoder, server and browser share a machine that may be busy
 VERSIONS = {"2024": "2.6.3", "2023": "1.15.13"}
 NewClient = Callable[[], Awaitable[Client]]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def installed() -> None:
-    """The SDKs, as their lock file has them."""
-    subprocess.run(["make", "--silent", "sdks"], cwd=ROOT, check=True)
 
 
 @pytest.fixture(params=VERSIONS)

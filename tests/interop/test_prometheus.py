@@ -20,16 +20,15 @@ import pytest
 from common.clock import SystemClock
 from common.contract import METRICS
 from common.metrics import Kind
-from common.redact import Redacted
 from crypto.certificates import new_certificate
 from crypto.notes import COSIGNATURE, Signer
 from crypto.sealing import key_file
-from crypto.tokens import SigningKeys
 from scripts.dashboards.boards import BOARDS
-from server.access import AccessSpec, make_token
 from server.probe.session import join
 from server.probe.sources import DemoAudio, DemoVideo
 from tests.interop.conftest import ROOT, Server, serve, stop_server, until
+from tests.support.ports import free_port
+from tests.support.servers import Sections, configuration
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
 
@@ -64,63 +63,34 @@ def test_rules_and_configuration_pass_promtool() -> None:
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-SECRET = "0123456789abcdef" * 4
-CONFIG = """
-data = "{data}"
-[http]
-port = 0
-[media]
-addresses = ["127.0.0.1"]
-port = 0
-[audit]
-sidecar = "child"
-origin = "conclave.test/audit"
-port = {port}
-witness = "witness.test"
-witnesses = {{ "http://127.0.0.1:{port}" = "{witness}" }}
-witnessed = {{ "conclave.test/audit" = ["{log}"] }}
-timestamps = "http://127.0.0.1:{nobody}"
-timestamp_certificates = "{roots}"
-[keys.devkey]
-secret = "{secret}"
-"""
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-    return port
-
-
-def witnessed_by_itself(data: Path) -> str:
+def witnessed_by_itself(data: Path) -> Sections:
     """A log that is its own witness and asks an authority that is away: no trust is gained, all is used."""
     roots = data / "roots.pem"
     roots.write_text(ssl.DER_cert_to_PEM_cert(new_certificate(wall=SystemClock().wall()).der))
     audit = data / "audit"
     audit.mkdir()
-    log = Signer("conclave.test/audit", key_file(audit / "signing.key").reveal())
+    origin, port = "conclave.test/audit", free_port()
+    log = Signer(origin, key_file(audit / "signing.key").reveal())
     witness = Signer("witness.test", key_file(audit / "witness.key").reveal(), COSIGNATURE)
-    return CONFIG.format(
-        data=data,
-        port=free_port(),
-        nobody=free_port(),
-        roots=roots,
-        witness=witness.verifier.encode(),
-        log=log.verifier.encode(),
-        secret=SECRET,
-    )
-
-
-def token(identity: str = "", room: str = "", **more: Any) -> str:
-    spec = AccessSpec(identity=identity, room=room, **more)
-    return make_token(SigningKeys({"devkey": Redacted(SECRET)}), spec, SystemClock())
+    return {
+        "audit": {
+            "sidecar": "child",
+            "origin": origin,
+            "port": port,
+            "witness": "witness.test",
+            "witnesses": {f"http://127.0.0.1:{port}": witness.verifier.encode()},
+            "witnessed": {origin: [log.verifier.encode()]},
+            "timestamps": f"http://127.0.0.1:{free_port()}",
+            "timestamp_certificates": str(roots),
+        }
+    }
 
 
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Prometheus]]:
     """A server, and a Prometheus with the deployed configuration that scrapes its sidecar each second."""
     data = tmp_path_factory.mktemp("server")
-    running = serve(data, witnessed_by_itself(data))
+    running = serve(data, configuration(data, witnessed_by_itself(data)))
     folder = tmp_path_factory.mktemp("prometheus")
     target = urllib.parse.urlsplit(running.audit).netloc
     settings = (DEPLOYED / "prometheus.yml").read_text()
@@ -148,7 +118,9 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, 
 
 async def misbehave(server: Server) -> None:
     """What happens everywhere: a token that opens nothing, a question to the log, a stray connection."""
-    auditor = {"authorization": f"Bearer {token('auditor', join=False, roles=('auditor',))}"}
+    auditor = {
+        "authorization": f"Bearer {server.token('auditor', '', join=False, roles=('auditor',))}"
+    }
     async with httpx.AsyncClient(base_url=server.url) as client:
         assert (await client.get("/rtc/validate?access_token=none")).status_code == 401
 
@@ -174,11 +146,11 @@ async def under_load(watched: tuple[Server, Prometheus]) -> AsyncIterator[Promet
             await stack.enter_async_context(
                 join(
                     server.url,
-                    token(name, "meeting"),
+                    server.token(name, "meeting"),
                     on_track=lambda _, track: heard.append(track.kind),
                 )
             )
-        mouth = join(server.url, token("mouth", "meeting"), subscribe=False)
+        mouth = join(server.url, server.token("mouth", "meeting"), subscribe=False)
         speaker = await stack.enter_async_context(mouth)
         await speaker.publish(DemoAudio(), name="sound", source="microphone")
         await speaker.publish(DemoVideo(320, 180), name="picture", source="camera")

@@ -24,20 +24,12 @@ from tests.interop.conftest import (
     until,
 )
 from tests.interop.unbroken import Observed
+from tests.support.ports import free_port
+from tests.support.servers import KEY, SECRET, Sections, configuration
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(150)]
 
 NewClient = Callable[[], Awaitable[Client]]
-CONFIG = """
-data = "{data}"
-[http]
-port = {http}
-[media]
-addresses = ["127.0.0.1"]
-port = {media}
-[keys.devkey]
-secret = "secret"
-"""
 BACK_WITHIN = 5_000.0  # ms from the server's word that it is ready to the next decoded frame
 
 
@@ -46,14 +38,12 @@ class Restartable:
 
     def __init__(self, folder: Path, *, held: bool) -> None:
         """`held`: the manager keeps the listening socket, so that clients wait in it while nobody serves."""
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        http = self._socket.getsockname()[1]
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-            udp.bind(("127.0.0.1", 0))
-            media = udp.getsockname()[1]
+        http = free_port()
+        self._socket = socket.create_server(("127.0.0.1", http))
         self._folder = folder
         self._config = folder / "conclave.toml"
-        self._config.write_text(CONFIG.format(data=folder, http=http, media=media))
+        ports: Sections = {"http": {"port": http}, "media": {"port": free_port()}}
+        self._config.write_text(configuration(folder, ports))
         self._held = held
         if not held:
             self._socket.close()
@@ -62,11 +52,15 @@ class Restartable:
     def _launch(self) -> Server:
         command = ["serve", "--config", str(self._config)]
         if not self._held:
-            return launch(self._folder, *command)
+            return launch(self._folder, *command, key=(KEY, SECRET))
         number = self._socket.fileno()
         passing = f'export LISTEN_FDS=1 LISTEN_PID=$$; exec "$@" {FIRST_PASSED}<&{number}'
         return launch(
-            self._folder, *command, prefix=["bash", "-c", passing, "bash"], inherited=[number]
+            self._folder,
+            *command,
+            prefix=["bash", "-c", passing, "bash"],
+            inherited=[number],
+            key=(KEY, SECRET),
         )
 
     async def end(self, *signals: signal.Signals) -> None:

@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import pytest
 from playwright.async_api import Browser
 
-from common.clock import SystemClock
-from common.redact import Redacted
-from crypto.tokens import SigningKeys
-from server.access import AccessSpec, make_token
-from tests.interop.conftest import Client, Server, serve, stop_server, until
-from tests.interop.lab import CONFIG, KEY, Lab, open_page
-from tests.interop.unbroken import Observed
+from tests.interop.conftest import Client, Server, serving, until
+from tests.interop.lab import OUTSIDE, Lab
+from tests.interop.unbroken import SCRIPT, Observed
+from tests.support.browsers import chromium_on, open_page
+from tests.support.networks import Network, needs_root
+from tests.support.servers import Sections
 
-pytestmark = [
-    pytest.mark.anyio,
-    pytest.mark.timeout(120),
-    pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces are made by root"),
-]
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120), needs_root]
 
 CONSENT = 10  # seconds; the least that may be configured
 NOTICED = 25.0  # seconds: consent, the grace of 5 s, and patience with a busy machine
-SECRET = "a secret of the laboratory, which is long enough"
 FOLLOWED = 1_000.0  # ms without a frame where the other end's address changes
 # A second connection sends nothing but reports once its media stop: every 0.5 to 1.5 s (RFC 3550 section 6.3).
 FOLLOWED_BY_REPORT = 2_000.0
@@ -35,26 +28,28 @@ MOVED = 6_000.0
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    made = Lab()
-    try:
-        made.make()
-        yield made
-    finally:
-        made.remove()
+    with Network() as network:
+        yield Lab(network)
 
 
 @pytest.fixture(scope="module")
 def outside(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server at the other end of the cable."""
-    data = tmp_path_factory.mktemp("outside")
-    running = serve(data, CONFIG.format(data=data, consent=CONSENT, secret=SECRET))
-    yield running
-    stop_server(running)
+    media = {"addresses": [OUTSIDE], "consent_timeout": CONSENT}
+    sections: Sections = {"http": {"bind": OUTSIDE}, "media": media}
+    with serving(tmp_path_factory.mktemp("outside"), sections, on=lab.outside) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
-async def roaming(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
-    async with lab.browser(tmp_path_factory.mktemp("browser")) as browser:
+async def roaming(lab: Lab) -> AsyncIterator[Browser]:
+    async with chromium_on(lab.roamer) as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+async def staying(lab: Lab) -> AsyncIterator[Browser]:
+    async with chromium_on(lab.outside) as browser:
         yield browser
 
 
@@ -63,17 +58,18 @@ Meet = Callable[[str, bool], Awaitable[tuple[Client, Client]]]
 
 @pytest.fixture
 async def meet(
-    lab: Lab, outside: Server, roaming: Browser, chromium: Browser
+    lab: Lab, outside: Server, roaming: Browser, staying: Browser
 ) -> AsyncIterator[Meet]:
     """Alice, who roams, and Bob, who stays, both seen."""
     pages: list[Client] = []
 
     async def make(room: str, single: bool) -> tuple[Client, Client]:
-        for name, browser in (("alice", roaming), ("bob", chromium)):
+        for name, browser in (("alice", roaming), ("bob", staying)):
             client = await open_page(browser)
+            await client.page.add_script_tag(path=SCRIPT)
             pages.append(client)
             options = {"room": {"singlePeerConnection": single}}
-            await client.call("join", outside.ws, token(name, room), options)
+            await client.call("join", outside.ws, outside.token(name, room), options)
             await client.call("publish", {"simulcast": False})
         return pages[0], pages[1]
 
@@ -81,11 +77,6 @@ async def meet(
     lab.restore()
     for page in pages:
         await page.page.context.close()
-
-
-def token(identity: str, room: str) -> str:
-    keys = SigningKeys({KEY: Redacted(SECRET)})
-    return make_token(keys, AccessSpec(identity=identity, room=room), SystemClock())
 
 
 @pytest.mark.parametrize("single", [True, False], ids=["one-connection", "two-connections"])

@@ -16,15 +16,9 @@ from tests.interop.conftest import PATIENCE, ROOT, Server, until
 from tests.interop.programs import Facts, Program, running
 from tests.interop.test_python_sdk import loudness, pictures, sdk_media, sdk_room, subscribed
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120), pytest.mark.usefixtures("sdks")]
 HERE = Path(__file__).parent
 every_sdk = pytest.mark.parametrize("sdk", ["node", "python-2024"])
-
-
-@pytest.fixture(scope="module", autouse=True)
-def installed() -> None:
-    """The SDKs, as their lock files have them."""
-    subprocess.run(["make", "--silent", "sdks"], cwd=ROOT, check=True)
 
 
 @asynccontextmanager

@@ -12,12 +12,8 @@ from aiohttp import web
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from common.clock import SystemClock
-from common.redact import Redacted
-from crypto.tokens import SigningKeys
-from server.access import AccessSpec, make_token
 from server.probe.session import join
-from tests.interop.conftest import Server, serve, stop_server, until
+from tests.interop.conftest import Server, serving, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(90)]
 
@@ -30,22 +26,6 @@ EXPECTED = {
     "audit.record",
 }
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-SECRET = "0123456789abcdef" * 4
-CONFIG = """
-data = "{data}"
-[http]
-port = 0
-[media]
-addresses = ["127.0.0.1"]
-port = 0
-[audit]
-sidecar = "child"
-port = 0
-[keys.devkey]
-secret = "{secret}"
-[tracing]
-endpoint = "{collector}"
-"""
 
 
 @dataclass
@@ -83,16 +63,15 @@ async def collector() -> AsyncIterator[Collector]:
 
 @pytest.fixture
 def traced(collector: Collector, tmp_path: Path) -> Iterator[Server]:
-    running = serve(tmp_path, CONFIG.format(data=tmp_path, collector=collector.url, secret=SECRET))
-    yield running
-    stop_server(running)
+    audit = {"sidecar": "child", "port": 0}
+    with serving(tmp_path, {"audit": audit, "tracing": {"endpoint": collector.url}}) as running:
+        yield running
 
 
 async def test_a_join_is_a_trace_with_its_acts_and_without_names(
     traced: Server, collector: Collector
 ) -> None:
-    keys = SigningKeys({"devkey": Redacted(SECRET)})
-    token = make_token(keys, AccessSpec(identity="zanzibar", room="kilimanjaro"), SystemClock())
+    token = traced.token("zanzibar", "kilimanjaro")
     async with join(traced.url, token), httpx.AsyncClient() as client:
         answer = await client.get(
             f"{traced.url}/rtc/validate?access_token={token}", headers={"traceparent": PARENT}

@@ -12,25 +12,11 @@ import pytest
 from playwright.async_api import Browser
 
 from tests.interop.conftest import Client, until
-from tests.support.browsers import RemotePage, drive
+from tests.support.browsers import RemotePage, chromium_on, drive, open_page
 from tests.support.certificates import Certificate, make_certificate
-from tests.support.coturn import (
-    TURN_SECRET,
-    Addresses,
-    start_coturn,
-)
-from tests.support.networks import (
-    PAGE,
-    Host,
-    Network,
-    chromium_on,
-    configuration,
-    needs_root,
-    publisher,
-    routed,
-    serve_files,
-    token,
-)
+from tests.support.coturn import TURN_SECRET, Addresses, start_coturn
+from tests.support.networks import Host, Network, needs_root, routed
+from tests.support.servers import Server, at, configuration, publisher, serve
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(150), needs_root]
 
@@ -87,32 +73,27 @@ async def browser(place: Place) -> AsyncIterator[Browser]:
         yield running
 
 
-async def enter(browser: Browser, url: str, identity: str, room: str) -> Client:
+async def enter(browser: Browser, server: Server, identity: str, room: str) -> Client:
     """A page of the browser in a room, allowed to use relays only."""
-    context = await browser.new_context(permissions=["camera", "microphone"])
-    await context.route("http://localhost/**", serve_files)
-    client = Client(await context.new_page())
-    await client.page.goto(PAGE)
-    await client.call("join", url.replace("http", "ws"), token(identity, room), {"connect": RELAY})
+    client = await open_page(browser)
+    await client.call("join", server.ws, server.token(identity, room), {"connect": RELAY})
     return client
 
 
-def turn_config(transport: str, port: int = 7880) -> str:
-    return configuration(
-        f"{INSIDE}.2",
-        [f"{INSIDE}.2"],
-        f'[turn]\nurls = ["{URLS[transport]}"]\nsecret = "{TURN_SECRET}"',
-        port=port + 10 * list(URLS).index(transport),
-    )
+def serve_with_turn(place: Place, folder: Path, transport: str, port: int) -> Server:
+    """A server that tells its clients of the relay by that transport."""
+    turn = {"turn": {"urls": [URLS[transport]], "secret": TURN_SECRET}}
+    sections = at(f"{INSIDE}.2", [f"{INSIDE}.2"], port=port)
+    return serve(folder, configuration(folder, sections, turn), on=place.server)
 
 
 @pytest.mark.parametrize("transport", list(URLS))
 async def test_relayed_participants_see_and_hear_each_other(
     place: Place, browser: Browser, tmp_path: Path, transport: str
 ) -> None:
-    url = place.server.serve(tmp_path, turn_config(transport))
-    ada = await enter(browser, url, "ada", "relayed")
-    ben = await enter(browser, url, "ben", "relayed")
+    server = serve_with_turn(place, tmp_path, transport, 7880 + 10 * list(URLS).index(transport))
+    ada = await enter(browser, server, "ada", "relayed")
+    ben = await enter(browser, server, "ben", "relayed")
     await ada.call("publish")
     await until(lambda: ben.decoded("video"), f"ben sees ada over {transport}", 60)
     await until(lambda: ben.decoded("audio"), f"ben hears ada over {transport}", 60)
@@ -121,7 +102,7 @@ async def test_relayed_participants_see_and_hear_each_other(
         assert ways
         assert {tuple(way) for way in ways} == {("relay", transport)}
     trust = {"SSL_CERT_FILE": str(place.certificate.certificate)}
-    with publisher(place.client, url, "relayed", **trust):
+    with publisher(place.client, server, "relayed", **trust):
 
         async def sees_both() -> bool:
             return len(await ada.decoded("video")) == 1 and len(await ben.decoded("video")) == 2
@@ -132,13 +113,12 @@ async def test_relayed_participants_see_and_hear_each_other(
 
 
 async def test_firefox_sees_and_hears_through_the_relay(place: Place, tmp_path: Path) -> None:
-    url = place.server.serve(tmp_path, turn_config("udp", port=7910))
+    server = serve_with_turn(place, tmp_path, "udp", 7910)
     async with drive(place.client.prefix, tmp_path) as browsers:
         firefox = RemotePage(browsers, await browsers.ask(open="firefox"))
-        await firefox.call(
-            "join", url.replace("http", "ws"), token("firefox", "relayed"), {"connect": RELAY}
-        )
-        with publisher(place.client, url, "relayed"):
+        token = server.token("firefox", "relayed")
+        await firefox.call("join", server.ws, token, {"connect": RELAY})
+        with publisher(place.client, server, "relayed"):
             await until(lambda: firefox.decoded("video"), "firefox sees what is relayed", 60)
             await until(lambda: firefox.decoded("audio"), "firefox hears what is relayed", 60)
 

@@ -62,6 +62,7 @@ def start_coturn(
             stderr=log,
             text=True,
         )
+    host.adopt(process)
     while not _listens(host, *ports):
         assert process.poll() is None, (folder / "coturn.log").read_text()
     return process

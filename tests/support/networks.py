@@ -1,42 +1,28 @@
-"""Networks on one machine: hosts that are network namespaces, cables between them, and what runs on them.
+"""Networks on one machine: hosts that are network namespaces, and the cables between them.
 
-Everything is real: addresses, routes, firewalls and NAT are the kernel's. Only root makes namespaces.
+Everything is real: addresses, routes, firewalls and NAT are the kernel's. Only root makes namespaces. Nothing is
+shared with the machine's own network or with networks of other processes: two may use the same addresses.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
-import json
 import os
+import re
+import shlex
 import signal
 import subprocess
-import tempfile
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
 import pytest
-from playwright.async_api import Browser, Route, async_playwright
-
-from common.clock import SystemClock
-from common.redact import Redacted
-from crypto.tokens import SigningKeys
-from server.access import AccessSpec, make_token
 
 ROOT = Path(__file__).resolve().parents[2]
-CONCLAVE = str(ROOT / ".venv/bin/conclave")
-KEY, SECRET = "testkey", "a secret of at least thirty-two characters"
-PAGE = (
-    "http://localhost/client.html"  # served by interception; browsers take it for a secure context
-)
-FILES = {
-    "/client.html": ROOT / "tests/interop/pages/client.html",
-    "/client.js": ROOT / "tests/interop/pages/client.js",
-    "/livekit-client.umd.js": ROOT / "web/node_modules/livekit-client/dist/livekit-client.umd.js",
-}
 COMMAND_SECONDS = 60
+ISLAND = "10.213.0.1"  # the address of a host on its own
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces are made by root")
 _numbers = itertools.count()
@@ -72,8 +58,8 @@ class Host:
         )
 
     def must(self, command: str) -> str:
-        """Runs a command that has to succeed; its output."""
-        result = self.run(*command.split())
+        """Runs a command, quoted as for a shell, that has to succeed; its output."""
+        result = self.run(*shlex.split(command))
         assert result.returncode == 0, f"{command}: {result.stderr}"
         return result.stdout
 
@@ -89,42 +75,29 @@ class Host:
             cwd=ROOT,
             env={**os.environ, **environ},
         )
-        self._processes.append(process)
+        self.adopt(process)
         return process
 
-    def serve(self, folder: Path, config: str, *wrapper: str, **environ: str) -> str:
-        """Starts the server with `config` and waits until it is ready; its URL."""
-        name = f"{self.label}-{next(_numbers)}"
-        path, log_path = folder / f"{name}.toml", folder / f"{name}.log"
-        path.write_text(config.replace("{data}", str(folder / name)))
-        with log_path.open("w") as log:
-            command = [*wrapper, CONCLAVE, "serve", "--config", str(path), "--json"]
-            process = self.start(*command, log=log, **environ)
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        assert line, log_path.read_text()
-        return str(json.loads(line)["url"])
+    def adopt(self, process: subprocess.Popen[str]) -> None:
+        """Lets a process that runs in here end with the host."""
+        self._processes.append(process)
 
     def close(self) -> None:
-        """Ends what runs in here, then lets go of the namespace."""
-        listed = subprocess.run(
-            ["ip", "netns", "pids", self.name], capture_output=True, text=True, check=False
-        )
-        for pid in listed.stdout.split():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(int(pid), signal.SIGKILL)
+        """Ends what runs in here, then lets go of the namespace and with it of its cables."""
+        _kill_all_in(self.name)
         for process in self._processes:
             process.kill()
             process.wait()
-            assert process.stdout is not None
-            process.stdout.close()
-        subprocess.run(["ip", "netns", "delete", self.name], capture_output=True, check=False)
+            if process.stdout is not None:
+                process.stdout.close()
+        _delete(self.name)
 
 
 class Network:
-    """Hosts that end together."""
+    """Hosts that end together, whatever happened to them."""
 
     def __init__(self) -> None:
+        _sweep()
         self.hosts: list[Host] = []
 
     def host(self, label: str) -> Host:
@@ -134,16 +107,17 @@ class Network:
         return made
 
     @staticmethod
-    def connect(one: Host, one_address: str, other: Host, other_address: str) -> None:
-        """A cable between two hosts; addresses are written with their prefix length."""
-        number = next(_numbers)
-        ends = ((one, f"cable{number}a", one_address), (other, f"cable{number}b", other_address))
-        names = [name for _, name, _ in ends]
-        one.ip(f"link add {names[0]} type veth peer {names[1]} netns {other.name}")
-        for host, name, address in ends:
+    def connect(
+        one: Host, one_address: str, other: Host, other_address: str, device: str = ""
+    ) -> str:
+        """A cable between two hosts; addresses are written with their prefix length. The name of both its ends."""
+        device = device or f"cable{next(_numbers)}"
+        one.ip(f"link add {device} type veth peer name {device} netns {other.name}")
+        for host, address in ((one, one_address), (other, other_address)):
             six = " nodad" if ":" in address else ""
-            host.ip(f"address add {address} dev {name}{six}")
-            host.ip(f"link set {name} up")
+            host.ip(f"address add {address} dev {device}{six}")
+            host.ip(f"link set {device} up")
+        return device
 
     def __enter__(self) -> Self:
         return self
@@ -158,6 +132,23 @@ class Network:
             host.close()
 
 
+def alone(network: Network) -> Host:
+    """A host with the address ISLAND and a default route that leads nowhere.
+
+    For clients that gather no candidate on the loopback device, and none without a default route.
+    """
+    host = network.host("island")
+    for command in (
+        "link add here type veth peer name there",
+        f"address add {ISLAND}/24 dev here",
+        "link set here up",
+        "link set there up",
+        "route add default via 10.213.0.2 dev here",
+    ):
+        host.ip(command)
+    return host
+
+
 def routed(network: Network, inside: str, outside: str) -> tuple[Host, Host, Host]:
     """client -- router -- server: two /24 networks whose `.1` is the router; it forwards everything."""
     client, router, server = (network.host(label) for label in ("client", "router", "server"))
@@ -165,77 +156,31 @@ def routed(network: Network, inside: str, outside: str) -> tuple[Host, Host, Hos
     network.connect(router, f"{inside}.1/24", server, f"{inside}.2/24")
     client.ip(f"route add default via {outside}.1")
     server.ip(f"route add default via {inside}.1")
-    assert router.run("sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward").returncode == 0
+    router.must("sh -c 'echo 1 > /proc/sys/net/ipv4/ip_forward'")
     return client, router, server
 
 
-def configuration(http: str, addresses: list[str], more: str = "", *, port: int = 7880) -> str:
-    """A server on fixed ports: HTTP on `http`, media on `addresses`, one port above by TCP and two by UDP."""
-    return f"""
-data = "{{data}}"
-[http]
-bind = "{http}"
-port = {port}
-[media]
-addresses = {json.dumps(addresses)}
-port = {port + 2}
-tcp_port = {port + 1}
-[keys.{KEY}]
-secret = "{SECRET}"
-{more}
-"""
+@functools.cache
+def _sweep() -> None:
+    """Lets go, once, of what processes left behind that were killed before they could."""
+    listed = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=False)
+    for name, pid in re.findall(r"^(c(\d+)-\S+)", listed.stdout, re.MULTILINE):
+        if not Path(f"/proc/{pid}").exists():
+            _kill_all_in(name)
+            _delete(name)
 
 
-def token(identity: str, room: str) -> str:
-    """A token for servers with that configuration."""
-    keys = SigningKeys({KEY: Redacted(SECRET)})
-    return make_token(keys, AccessSpec(identity=identity, room=room), SystemClock())
+def _kill_all_in(namespace: str) -> None:
+    listed = subprocess.run(
+        ["ip", "netns", "pids", namespace], capture_output=True, text=True, check=False
+    )
+    for pid in listed.stdout.split():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(pid), signal.SIGKILL)
 
 
-@contextlib.contextmanager
-def publisher(host: Host, url: str, room: str, **environ: str) -> Iterator[None]:
-    """`conclave publish --demo` on a host: a moving picture and sound from aiortc."""
-    process = host.start(
-        CONCLAVE, "publish", "--demo", "--room", room, "--url", url, "--json",
-        CONCLAVE_API_KEY=KEY, CONCLAVE_API_SECRET=SECRET, **environ,
-    )  # fmt: skip
-    try:
-        yield
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(COMMAND_SECONDS)
-
-
-@contextlib.asynccontextmanager
-async def chromium_on(
-    host: Host, *flags: str, without: tuple[str, ...] = ()
-) -> AsyncIterator[Browser]:
-    """Chromium with fake devices on a host, driven through pipes that know no network.
-
-    `flags` come to the usual ones, of which those in `without` are left out.
-    """
-    from tests.interop.conftest import CHROMIUM_FLAGS
-
-    usual = [flag for flag in CHROMIUM_FLAGS if flag not in without]
-    with tempfile.TemporaryDirectory() as folder:
-        wrapper = Path(folder) / "chromium"
-        wrapper.write_text(f'#!/bin/sh\nexec ip netns exec {host.name} /usr/bin/chromium "$@"\n')
-        wrapper.chmod(0o755)
-        async with async_playwright() as playwright:
-            browser = await playwright.chromium.launch(
-                executable_path=wrapper, args=[*usual, *flags], headless=True
-            )
-            yield browser
-            await browser.close()
-
-
-async def serve_files(route: Route) -> None:
-    """Answers a browser's requests for the test page, on a host without a web server."""
-    path = "/" + route.request.url.split("/", 3)[3]
-    if path in FILES:
-        await route.fulfill(path=FILES[path])
-    else:
-        await route.abort()
+def _delete(namespace: str) -> None:
+    subprocess.run(["ip", "netns", "delete", namespace], capture_output=True, check=False)
 
 
 def _ip(command: str) -> None:

@@ -1,9 +1,9 @@
-"""Proof that decoded tracks are the synthetic ones: numbers in pictures, loudness of sound."""
+"""Waiting for what must happen, and proof that decoded tracks are the synthetic ones: numbers and loudness."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,19 @@ from aiortc import MediaStreamTrack
 from server.probe.sources import read_counter
 
 PATIENCE = 25.0  # seconds until media must have been decoded, on two busy cores
+
+
+async def until(check: Callable[[], Awaitable[Any]], what: str, seconds: float = PATIENCE) -> Any:
+    """The first truthy result of `check`, or a failure that says what never happened."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    while True:
+        result = await check()
+        if result:
+            return result
+        if loop.time() > deadline:
+            raise AssertionError(f"never happened: {what}")
+        await asyncio.sleep(0.2)
 
 
 async def by_kind(

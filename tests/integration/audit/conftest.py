@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -18,6 +17,7 @@ from compliance.spool import Spool
 from compliance.trail import FailMode, Limits
 from sidecar.main import serving
 from sidecar.settings import SidecarConfig, embedded
+from tests.support import ports
 
 PATIENT = Limits(timeout=30.0, spool_after=0.05)  # a busy machine is no outage
 
@@ -64,6 +64,5 @@ async def started(config: SidecarConfig) -> AsyncIterator[None]:
 
 @pytest.fixture
 def free_port() -> int:
-    """A TCP port that nobody listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    """A port that nobody listens on now."""
+    return ports.free_port()
