@@ -43,11 +43,14 @@ async def ask(desk: Desk, **body: Any) -> httpx.Response:
     return await desk.http.post("/v1/audit/accesses", json=given, headers=headers)
 
 
+async def published(desk: Desk) -> None:
+    """Waits until every reading so far is: what is recorded after them is not published before them."""
+    await desk.record(RoomCreated(actor=SYSTEM, on=Target(room="RM_mark")))
+
+
 async def told(desk: Desk, identity: str, **body: Any) -> list[tuple[str, str, str, bool]]:
     """Kind, role, purpose and certainty of every access, over all pages."""
-    await desk.record(
-        RoomCreated(actor=SYSTEM, on=Target(room="RM_mark"))
-    )  # what was read is published
+    await published(desk)
     found: list[dict[str, Any]] = []
     cursor, more = "0", True
     while more:
@@ -138,6 +141,7 @@ async def test_accesses_come_in_pages(desk: Desk, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(accesses, "MAX_READINGS", 3)
     for _ in range(7):
         await desk.read(identity="bob")
+    await published(desk)
     assert len((await ask(desk, identity="bob")).json()["accesses"]) == 3
     assert (await told(desk, "bob", limit=2)).count(("log_read", "auditor", "review", True)) == 7
 
