@@ -74,7 +74,8 @@ def decode(body: bytes) -> Snapshot:
         raise RemoteError("snapshot_malformed", "the snapshot is no JSON") from error
     if not isinstance(document, dict):
         raise RemoteError("snapshot_malformed", "the snapshot is no object")
-    if document.get("version") != VERSION:
+    version = document.get("version")
+    if type(version) is not int or version != VERSION:  # `true` and 1.0 equal one, and are none
         raise RemoteError("protocol_version", "the server speaks another version")
     node, series = document.get("node"), document.get("series")
     if not isinstance(node, str) or not isinstance(series, dict):

@@ -105,7 +105,8 @@ def decode(entry: bytes) -> Record:
     if len(entry) > MAX_ENTRY:
         raise malformed("the entry is too long")
     document = parse_canonical(entry)
-    if document.pop("version", None) != VERSION:
+    version = document.pop("version", None)
+    if type(version) is not int or version != VERSION:  # `true` equals one, and is none
         raise malformed("the entry has another version")
     head = _heading(document)
     time = parse_time(document.pop("time", None))

@@ -78,6 +78,8 @@ def test_no_sample_crashes_the_reader(sample: Any) -> None:
     ("document", "code"),
     [
         ({"version": 2, "node": "a", "series": {}}, "protocol_version"),
+        ({"version": True, "node": "a", "series": {}}, "protocol_version"),
+        ({"version": 1.0, "node": "a", "series": {}}, "protocol_version"),
         ({"version": 1, "node": 5, "series": {}}, "snapshot_malformed"),
         ({"version": 1, "node": "a", "series": []}, "snapshot_malformed"),
         ({"version": 1, "node": "a", "series": {"m": {}}}, "snapshot_malformed"),

@@ -83,8 +83,9 @@ def test_a_changed_byte_is_refused_or_seen(position: int, byte: int) -> None:
 def variations() -> list[bytes]:
     base = json.loads(ENTRY)
     changes: list[dict[str, Any]] = [
-        {"version": 2}, {"kind": "unheard_of"}, {"kind": 1}, {"sequence": 0}, {"sequence": True},
-        {"sequence": "1"}, {"source": ""}, {"source": "x" * 129}, {"time": "2023-11-14T22:13:20Z"}, {"time": 5},
+        {"version": 2}, {"version": True}, {"kind": "unheard_of"}, {"kind": 1}, {"sequence": 0},
+        {"sequence": True}, {"sequence": "1"}, {"source": ""}, {"source": "x" * 129}, {"time": 5},
+        {"time": "2023-11-14T22:13:20Z"},
         {"time": "2023-13-14T22:13:20.000000Z"}, {"actor": {}}, {"actor": {"role": "king"}}, {"actor": []},
         {"actor": {"role": "system", "subject": ""}}, {"actor": {"role": "system", "mood": "good"}}, {"extra": []},
         {"extra": {"a": None}}, {"extra": {"a": "anna@example.org"}}, {"data": {}}, {"data": []},

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 import struct
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.errors import ConclaveError
-from compliance.envelope import decode, encode
+from compliance.envelope import decode, encode, peek
 from compliance.events import KINDS, data_fields
 from compliance.files import PosixFiles
 from crypto.notes import NoteError, open_note
@@ -67,30 +70,63 @@ GOOD = [json.loads(encode(record(event, sequence=5))) for event in ONE_OF_EACH]
 ODD = st.sampled_from(
     ["", " ", "a b", "10.0.0.1", "::1", "a" * 128, "a" * 129, "p_" + "0" * 32, "v_" + "0" * 32, "é", "1.2.3.4:5",
      "2026-02-30T00:00:00.000000Z", "2026-02-28T00:00:00.000000Z", "2026-02-28T00:00:00Z", "0" * 64, "\ud800",
-     "\x7f", "granted", "system", "admit", 0, 1, -1, 2**53, 2**53 - 1, 1.5, 10**30, True, False, None, [], {},
-     [""], ["a"] * 65, ["a"] * 64, {"a": {}}, [1],
+     "\x7f", "granted", "system", "admit", 0, 1, -1, 2**53, 2**53 - 1, 1.5, 1.0, -0.0, 10**30, True, False,
+     None, [], {}, [""], ["a"] * 65, ["a"] * 64, {"a": {}}, [1],
      {"role": "system"}, {"role": "system", "key": ""}, {"pop": "a"}]
 )  # fmt: skip
 
 
+Place = tuple[Any, str | int]  # an object or list, and where in it
+
+
+def places(document: Any) -> Iterator[Place]:
+    """Every value of a document, at any depth."""
+    for name in document if isinstance(document, dict) else range(len(document)):
+        yield document, name
+        if isinstance(document[name], dict | list):
+            yield from places(document[name])
+
+
+def written(document: object, separators: tuple[str, str] = (",", ":")) -> bytes:
+    text = json.dumps(document, ensure_ascii=False, sort_keys=True, separators=separators)
+    return text.encode("utf-8", "surrogatepass")
+
+
 @given(st.sampled_from(GOOD), st.data())
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=1000, deadline=None)
 def test_changed_entries_are_judged_alike(good: dict[str, object], data: st.DataObject) -> None:
     document = json.loads(json.dumps(good))
-    part = document
-    for _ in range(data.draw(st.integers(0, 1))):
-        inner = [each for each in part.values() if isinstance(each, dict) and each]
-        part = data.draw(st.sampled_from(inner)) if inner else part
-    name = data.draw(st.sampled_from([*part, "unknown", "extra", "tenant", "private", "where"]))
-    if data.draw(st.booleans()):
-        part.pop(name, None)
-    else:
-        part[name] = data.draw(ODD)
+    for _ in range(data.draw(st.integers(1, 2))):
+        part, name = data.draw(st.sampled_from(list(places(document))))
+        if isinstance(part, dict) and data.draw(st.booleans()):
+            name = data.draw(st.sampled_from(["unknown", "extra", "tenant", "private", "where"]))
+        if data.draw(st.booleans()):
+            part[name] = copy.deepcopy(data.draw(ODD))
+        elif isinstance(part, list) or name in part:
+            del part[name]
+        if not document:
+            break
     spaced = data.draw(st.sampled_from([(",", ":"), (",", ":"), (", ", ":")]))
-    text = json.dumps(document, ensure_ascii=False, sort_keys=True, separators=spaced)
-    entry = text.encode("utf-8", "surrogatepass")
-    if document.get("version") is not True:  # which one of them takes for the number one
-        assert ours(entry) == theirs(entry), entry
+    entry = written(document, spaced)
+    assert ours(entry) == theirs(entry), entry
+
+
+@pytest.mark.parametrize("good", GOOD, ids=lambda each: each["kind"])
+def test_both_refuse_a_number_and_a_truth_in_each_others_place(good: dict[str, object]) -> None:
+    for part, name in places(good):
+        value = part[name]
+        if part is good.get("extra") or not isinstance(value, int):
+            continue
+        twins = [int(value)] if isinstance(value, bool) else [bool(value), float(value), str(value)]
+        for twin in twins:
+            part[name] = twin
+            entry = written(good)
+            part[name] = value
+            assert not ours(entry), entry
+            assert not theirs(entry), entry
+            if part is good and name == "sequence":
+                with pytest.raises(ConclaveError):
+                    peek(entry)
 
 
 @given(st.sampled_from(GOOD), st.data())
