@@ -1,8 +1,8 @@
 """Sending to a viewer that negotiates once (WHEP): its sections stay, the tracks in them come and go.
 
 In come the sections of the one description and subscriptions, out go legs. Every section says from the start that
-we send, and names no SSRC: each track that takes it brings SSRCs of its own, and the viewer tells sections apart
-by MID or payload type (RFC 8843 section 9.2).
+we send, and under which SSRCs: whatever track takes it is sent under them, so that viewers that go by the
+description find retransmissions too. The data plane goes on counting where the track before stopped.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ from sfu.subscription import Subscription
 # Pictures choose first: sound then prefers whoever is seen.
 KINDS: Final[tuple[Kind, Kind]] = ("video", "audio")
 OFFERED: Final[tuple[tuple[str, Kind], ...]] = (("0", "audio"), ("1", "video"))
-UNLISTED: Final = 0  # in place of an SSRC that no description names
 
 
 class ViewingSender:
@@ -45,6 +44,7 @@ class ViewingSender:
         self._offer: Session | None = None  # ours, until it is answered
         self._order: tuple[str, ...] = ()  # every section's mid
         self._slots: dict[str, Slot] = {}
+        self._described: dict[str, Outgoing] = {}
         self._agreements: dict[str, Agreement] = {}
         self._waiting: dict[Subscription, None] = {}  # in order
 
@@ -72,14 +72,14 @@ class ViewingSender:
 
     def plan(self, offer: Session, connection: Connection) -> dict[str, SectionPlan]:
         """Sends in every section in which this viewer receives."""
-        del connection
         self._order = tuple(section.mid for section in offer.sections)
         for section in offer.sections:
             receives = section.direction in ("recvonly", "sendrecv")
             if section.is_rtp and receives and carried(offer, section):
                 kind: Kind = "audio" if section.kind == "audio" else "video"
-                self._slots.setdefault(section.mid, Slot(section.mid, kind))
-        return {mid: SectionPlan(send=self._described(mid)) for mid in self._slots}
+                if section.mid not in self._slots:
+                    self._add(section.mid, kind, connection)
+        return {mid: SectionPlan(send=described) for mid, described in self._described.items()}
 
     def apply(
         self, agreements: Mapping[str, Agreement], connection: Connection
@@ -99,13 +99,14 @@ class ViewingSender:
         """Our own offer, for a viewer that has none: a section of each kind, with every codec."""
         self._connection = connection
         self._order = tuple(mid for mid, _ in OFFERED)
-        self._slots = {mid: Slot(mid, kind) for mid, kind in OFFERED}
+        for mid, kind in OFFERED:
+            self._add(mid, kind, connection)
         sections = [
             OfferedSection(
                 mid,
                 kind,
                 offered([one for one in TABLE if one.codec in NAMES[kind]], red=False, stereo=True),
-                self._described(mid),
+                self._described[mid],
             )
             for mid, kind in OFFERED
         ]
@@ -166,18 +167,7 @@ class ViewingSender:
         if slot is None:
             self._subscriber.fail(subscription, "codec_unsupported")
             return
-        kind = slot.kind
-        described = self._described(slot.mid)
-        slot.take(
-            subscription,
-            Outgoing(
-                stream=described.stream,
-                track=described.track,
-                ssrc=connection.next_ssrc(),
-                rtx_ssrc=connection.next_ssrc() if kind == "video" else None,
-                cname=described.cname,
-            ),
-        )
+        slot.take(subscription, self._described[slot.mid])
         subscription.slot = slot
         subscription.start(self._agreements[slot.mid], connection.transport)
         self._subscriber.started(subscription)
@@ -189,13 +179,21 @@ class ViewingSender:
             if slot.kind == kind and mid in self._agreements
         ]
 
-    def _described(self, mid: str) -> Outgoing:
-        """How a section shows in a description: all belong to one MediaStream, that of the room.
+    def _add(self, mid: str, kind: Kind, connection: Connection) -> None:
+        """A section, and how it shows in a description: all belong to one MediaStream, that of the room.
 
         Stereo in any case, before we know: whoever expects it plays mono as well.
         """
         room = self._peer.room.sid
-        return Outgoing(room, f"section-{mid}", UNLISTED, None, room, stereo=True, listed=False)
+        self._slots[mid] = Slot(mid, kind)
+        self._described[mid] = Outgoing(
+            stream=room,
+            track=f"section-{mid}",
+            ssrc=connection.next_ssrc(),
+            rtx_ssrc=connection.next_ssrc() if kind == "video" else None,
+            cname=room,
+            stereo=True,
+        )
 
 
 def _track_of(slot: Slot) -> TrackSid | None:

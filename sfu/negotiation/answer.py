@@ -45,7 +45,6 @@ class Outgoing:
     rtx_ssrc: int | None
     cname: str
     stereo: bool = False
-    listed: bool = True  # whether descriptions name the SSRCs
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +172,6 @@ def _media_section(section: Section, plan: SectionPlan, agreement: Agreement) ->
 
 def with_outgoing(section: Section, send: Outgoing) -> Section:
     """Adds msid and SSRCs of what we send."""
-    if not send.listed:
-        return replace(section, msids=((send.stream, send.track),))
     attributes = (("cname", send.cname), ("msid", f"{send.stream} {send.track}"))
     ssrcs = [(send.ssrc, attributes)]
     groups: tuple[SsrcGroup, ...] = ()

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiortc.rtp import RtpPacket, unwrap_rtx
+from aiortc.sdp import SessionDescription
 from playwright.async_api import Browser
 
 from tests.interop.conftest import Server, until
@@ -48,6 +50,7 @@ CAPTURE = """async ([url, token]) => {
         body: connection.localDescription.sdp,
     });
     await connection.setRemoteDescription({type: 'answer', sdp: await response.text()});
+    window.session = new URL(response.headers.get('Location'), url).href;
     return response.status;
 }"""
 DECODED = """async () => [...(await window.connection.getStats()).values()]
@@ -75,6 +78,61 @@ async def test_aiortc_watches_by_its_own_offer_or_by_ours(
         await assert_plays(await by_kind(eye.arrived))
         assert await eye.delete() == 200
         assert list(await participants(server, room)) == ["encoder"]
+
+
+@pytest.mark.parametrize("player", [WhepClient, OfferedWhepClient])
+async def test_what_aiortc_loses_comes_again_on_the_stream_that_is_named_for_it(
+    server: Server, player: type[WhepClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """aiortc takes retransmissions only from the SSRC of a description."""
+    room = f"loses-{player.__name__}"
+    restored: list[int] = []
+
+    def unwrap(packet: RtpPacket, payload_type: int, ssrc: int) -> RtpPacket:
+        original = unwrap_rtx(packet, payload_type=payload_type, ssrc=ssrc)
+        restored.append(original.sequence_number)
+        return original
+
+    monkeypatch.setattr("aiortc.rtcrtpreceiver.unwrap_rtx", unwrap)
+    async with (
+        WhipClient(server.url, server.token("encoder", room)),
+        player(server.url, server.token("eye", room)) as eye,
+    ):
+        tracks = await by_kind(eye.arrived)
+        lost = lose_every_tenth(eye)
+        await counters(tracks["video"], 1)
+
+        async def repaired() -> bool:
+            return len(lost) >= 20 and set(lost[:20]) <= set(restored)
+
+        async def watch() -> None:
+            while True:
+                await counters(tracks["video"], 1)
+
+        # Who does not look at the pictures lets them pile up.
+        watching = asyncio.create_task(watch())
+        try:
+            await until(repaired, "every lost packet comes again")
+        finally:
+            watching.cancel()
+
+
+def lose_every_tenth(eye: WhepClient) -> list[int]:
+    """Lets packets of the picture get lost, by the SSRC that its description names; their numbers."""
+    described = SessionDescription.parse(eye.connection.remoteDescription.sdp)
+    (named,) = (section.ssrc for section in described.media if section.kind == "video")
+    receivers = [one.receiver for one in eye.connection.getTransceivers() if one.kind == "video"]
+    receiver: Any = receivers[0]
+    take, lost = receiver._handle_rtp_packet, list[int]()
+
+    async def handle(packet: RtpPacket, arrival_time_ms: int) -> None:
+        if packet.ssrc == named[0].ssrc and packet.sequence_number % 10 == 0:
+            lost.append(packet.sequence_number)
+        else:
+            await take(packet, arrival_time_ms=arrival_time_ms)
+
+    receiver._handle_rtp_packet = handle
+    return lost
 
 
 async def test_a_player_goes_on_when_the_encoder_starts_over(server: Server) -> None:

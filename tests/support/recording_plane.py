@@ -28,7 +28,6 @@ class Transport:
     remote: RemoteSpec | None = None
     extensions: ExtensionIds = ()
     channels: list[ChannelSpec] = field(default_factory=list)
-    ssrcs: set[int] = field(default_factory=set)
     restarts: int = 0
 
 
@@ -141,11 +140,9 @@ class RecordingPlane:
     def add_leg(self, spec: LegSpec) -> LegId:
         assert spec.track in self.tracks or spec.track in self._ended
         assert spec.payloads
-        ssrcs = self.transports[spec.transport].ssrcs
-        for ssrc in (spec.ssrc, spec.rtx_ssrc):
-            assert ssrc not in ssrcs, "an SSRC came back on its transport"
-            if ssrc is not None:
-                ssrcs.add(ssrc)
+        others = [one.spec for one in self.legs.values() if one.spec.transport == spec.transport]
+        taken = {ssrc for one in others for ssrc in (one.ssrc, one.rtx_ssrc)} - {None}
+        assert taken.isdisjoint((spec.ssrc, spec.rtx_ssrc)), "two legs share an SSRC"
         leg = LegId(self._number())
         self.legs[leg] = Leg(spec)
         return leg

@@ -36,11 +36,15 @@ class Watching:
         return {index: view.track for index, view in self.peer.views.items()}
 
 
-def test_sections_send_from_the_start_and_name_no_ssrc() -> None:
+def test_sections_send_from_the_start_and_name_their_ssrcs() -> None:
     world = World()
     answer = parse(Watching(world).offer().sdp)
     assert [one.direction for one in answer.sections] == ["sendonly", "sendonly"]
-    assert not any(one.ssrcs for one in answer.sections)
+    audio, video = answer.sections
+    assert (len(audio.ssrcs), audio.ssrc_groups) == (1, ())
+    (group,) = video.ssrc_groups
+    assert (group.semantics, group.ssrcs) == ("FID", tuple(ssrc for ssrc, _ in video.ssrcs))
+    assert len({ssrc for one in answer.sections for ssrc, _ in one.ssrcs}) == 3
     streams = {stream for one in answer.sections for stream, _ in one.msids}
     assert streams == {world.room.sid}
     assert len({track for one in answer.sections for _, track in one.msids}) == 2
@@ -78,21 +82,19 @@ def test_a_later_track_is_shown_without_another_negotiation() -> None:
     assert not [one for one in world.heard(OfferNeeded) if one.peer is eye]
 
 
-def test_the_next_track_of_a_section_has_ssrcs_that_it_never_had() -> None:
+def test_every_track_of_a_section_has_the_ssrcs_that_its_description_names() -> None:
     world = World()
     watching = Watching(world)
-    watching.offer()
-    ssrcs = []
+    (group,) = parse(watching.offer().sdp).sections[1].ssrc_groups
     for _ in range(3):
         alice = world.join("alice")
         camera = alice.publish_camera()
         (leg,) = world.plane.legs.values()
-        ssrcs += [leg.spec.ssrc, leg.spec.rtx_ssrc]
+        assert (leg.spec.ssrc, leg.spec.rtx_ssrc) == group.ssrcs
         assert watching.shown[1] == camera.sid
         alice.peer.unpublish(camera.sid)
         assert watching.shown[1] is None
         assert not world.plane.legs
-    assert len(set(ssrcs)) == 6
 
 
 def test_a_track_without_room_takes_the_place_of_one_that_ends() -> None:
@@ -150,7 +152,7 @@ def test_an_offer_of_ours_has_every_codec_and_no_data() -> None:
     assert "red" not in {codec.name for codec in offer.sections[0].codecs}
     assert all(one.rtcp_mux_only for one in offer.sections)
     assert offer.sections[0].candidates
-    assert not any(one.ssrcs for one in offer.sections)
+    assert [len(one.ssrcs) for one in offer.sections] == [1, 2]
 
 
 @pytest.mark.parametrize("early", [True, False])
