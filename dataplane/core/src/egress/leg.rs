@@ -94,7 +94,10 @@ impl Leg {
             kind: command.kind,
             ssrc: command.ssrc,
             block: Block::new(&command.mid, &command.extensions),
-            sequence: Sequence::new(birth.media.next),
+            sequence: match birth.media.sent_at {
+                Some(_) => Sequence::after_another(birth.media.next),
+                None => Sequence::new(birth.media.next),
+            },
             times: TimeLine::new(birth.media.t, birth.media.sent_at),
             repair: Repair::new(command.rtx_ssrc.filter(|_| nackable), birth.rtx),
             report: Report::new(&command.cname, birth.media.counts),
@@ -324,9 +327,8 @@ impl Leg {
 
     /// Leaves where its numbers stand to whatever uses its SSRCs next.
     pub fn retire_into(&self, transport: &mut Transport) {
-        // One number stays free: what comes next does not continue the last frame.
         let media = Retired {
-            next: self.sequence.next() + 1,
+            next: self.sequence.next(),
             t: self.times.last(),
             sent_at: self.times.last_sent(),
             counts: self.report.counts(),

@@ -149,8 +149,9 @@ impl Leg {
     ) -> Result<usize, DropReason> {
         let map = self.payloads_of(0)?;
         // The neighbour's time: a time of its own would look like a frame.
-        let before = self.history.as_mut().and_then(|history| history.get(n - 1));
-        let t = before.map_or(self.times.last(), |sent| u64::from(sent.t));
+        let mut time_of = |n| self.history.as_mut()?.get(n).map(|sent| sent.t);
+        let neighbour = time_of(n - 1).or_else(|| time_of(n + 1));
+        let t = neighbour.map_or(self.times.last(), u64::from);
         let head = Head { marker: false, payload_type: map.target, n, t, ssrc: self.ssrc };
         let stamps = transport.stamps(moment);
         let form = (&head, &self.block);

@@ -163,6 +163,14 @@ impl Sequence {
         }
     }
 
+    /// Numbers go on at `next` where another leg stopped. One is burned, so that the receiver neither joins
+    /// two frames nor misses what lies between the pictures.
+    pub fn after_another(next: u64) -> Self {
+        let mut sequence = Self::new(next);
+        sequence.after_break(false);
+        sequence
+    }
+
     /// The source on the wire.
     pub fn source(&self) -> Option<Source> {
         self.started.then_some(self.current.source)
