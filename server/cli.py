@@ -17,6 +17,7 @@ from common.redact import Redacted
 from crypto.tokens import SigningKeys
 from server import logs
 from server.access import AccessSpec, check_spec, make_token
+from server.commands.options import ApiKey, ApiSecret, Json
 from server.config import (
     DEV_KEY,
     DEV_SECRET,
@@ -52,7 +53,6 @@ for each, text in {  # loaded when used
     audit_app.command(f"server.commands.{each}", help=text)
 
 Role = Literal["auditor", "privacy_officer"]
-Json = Annotated[bool, Parameter("--json", negative="", help="Speak JSON lines, for machines.")]
 
 
 @app.command
@@ -173,8 +173,8 @@ def create(
     publish: Annotated[bool, Parameter(help="May send audio, video and data.")] = True,
     subscribe: Annotated[bool, Parameter(help="May receive.")] = True,
     valid_for: float = 6.0,
-    api_key: Annotated[str, Parameter(env_var="CONCLAVE_API_KEY")] = DEV_KEY,
-    api_secret: Annotated[str, Parameter(env_var="CONCLAVE_API_SECRET")] = DEV_SECRET,
+    api_key: ApiKey = DEV_KEY,
+    api_secret: ApiSecret = DEV_SECRET,
     as_json: Json = False,
 ) -> int:
     """Make an access token for one participant of one room, or with --role for a reader of the audit log.
@@ -197,8 +197,6 @@ def create(
         Hours until it expires.
     api_key
         API key that signs it.
-    api_secret
-        The key's secret; better given by the environment.
     """
     terminal = Terminal(as_json=as_json)
     spec = AccessSpec(
@@ -234,8 +232,8 @@ def publish(
     loop: bool = True,
     simulcast: bool = False,
     seconds: float | None = None,
-    api_key: Annotated[str, Parameter(env_var="CONCLAVE_API_KEY")] = DEV_KEY,
-    api_secret: Annotated[str, Parameter(env_var="CONCLAVE_API_SECRET")] = DEV_SECRET,
+    api_key: ApiKey = DEV_KEY,
+    api_secret: ApiSecret = DEV_SECRET,
     as_json: Json = False,
 ) -> int:
     """Join a room as a participant that sends a media file, or a moving picture and sound.
@@ -258,6 +256,8 @@ def publish(
         Send the picture in three sizes, of which each viewer gets one.
     seconds
         Stop after this many seconds.
+    api_key
+        API key that signs its token.
     """
     from server.commands.publish import PublishOptions  # noqa: PLC0415 - codecs load only when used
     from server.commands.publish import publish as run  # noqa: PLC0415
@@ -281,8 +281,8 @@ def doctor(
     *,
     config: Path | None = None,
     url: str = "",
-    api_key: Annotated[str, Parameter(env_var="CONCLAVE_API_KEY")] = DEV_KEY,
-    api_secret: Annotated[str, Parameter(env_var="CONCLAVE_API_SECRET")] = DEV_SECRET,
+    api_key: ApiKey = DEV_KEY,
+    api_secret: ApiSecret = DEV_SECRET,
     as_json: Json = False,
 ) -> int:
     """Look for what keeps calls from working, up to real media through a server; say how to mend it.
@@ -295,8 +295,6 @@ def doctor(
         A running server to send media through; without it, one is started for the check.
     api_key
         API key for that server, if its configuration is not at hand.
-    api_secret
-        The key's secret; better given by the environment.
     """
     from server.commands.doctor import examine, examine_problems  # noqa: PLC0415 - codecs load only when used
 

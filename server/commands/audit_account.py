@@ -17,7 +17,8 @@ from compliance.events import ActAbandoned
 from compliance.questions import Filter
 from server.audit.offline import OfflineLog
 from server.audit.remote import Shown
-from server.commands.audit_read import WHERE, Json, Place, carefully
+from server.commands.audit_read import WHERE, Place, carefully
+from server.commands.options import Json
 from server.terminal import Exit, Terminal
 
 _UNKNOWN = "…"  # a beginning or an end that is not on record

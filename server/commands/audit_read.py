@@ -30,13 +30,13 @@ from server.access import AccessSpec, make_token
 from server.audit import text
 from server.audit.offline import OfflineLog
 from server.audit.remote import RemoteLog, Shown
+from server.commands.options import ApiKey, ApiSecret, Json
 from server.config import DEV_KEY, DEV_SECRET
 from server.terminal import Exit, Terminal
 from signalling.v1 import parameters
 from signalling.v1.duties import Duty
 
 Texts = Annotated[list[str], Parameter(negative_iterable="")]
-Json = Annotated[bool, Parameter("--json", negative="", help="Speak JSON lines, for machines.")]
 
 
 @Parameter(name="*")
@@ -58,8 +58,6 @@ class Place:
         Who reads, in a token that is made; without it, the name of the account.
     api_key
         API key that signs it.
-    api_secret
-        The key's secret; better given by the environment.
     """
 
     purpose: str = ""
@@ -67,8 +65,8 @@ class Place:
     url: str = "http://127.0.0.1:7880"
     token: Annotated[str, Parameter(env_var="CONCLAVE_TOKEN")] = ""
     reader: str = ""
-    api_key: Annotated[str, Parameter(env_var="CONCLAVE_API_KEY")] = DEV_KEY
-    api_secret: Annotated[str, Parameter(env_var="CONCLAVE_API_SECRET")] = DEV_SECRET
+    api_key: ApiKey = DEV_KEY
+    api_secret: ApiSecret = DEV_SECRET
 
     def remote(self) -> RemoteLog:
         """The running server's log. Raises LocalError `arguments`."""

@@ -9,7 +9,8 @@ import { trouble, type Trouble } from '../model/trouble';
 import type { LobbyPort } from '../ports';
 import { Store } from '../store';
 import { DeviceError, listDevices, onDevicesChanged, openBoth, openDevice, watchLevel } from './capture';
-import type { Luggage, Session } from './session';
+import type { Luggage } from './luggage';
+import type { Session } from './session';
 import { loadPreferences, savePreferences } from './storage';
 
 /** The SDK is large: it loads while the person looks at the lobby. */

@@ -3,7 +3,7 @@
  */
 
 import { VideoPresets, type RoomOptions, type ScreenShareCaptureOptions } from 'livekit-client';
-import type { Luggage } from './session';
+import type { Luggage } from './luggage';
 
 /** A chat message is far below this; whatever is larger is not chat. */
 const MAX_CHAT_BYTES = 64 * 1024;

@@ -23,18 +23,10 @@ import type { MeetingPort } from '../ports';
 import { Store } from '../store';
 import { constraintsOf, listDevices } from './capture';
 import { publishTrouble } from './failure';
+import type { Luggage } from './luggage';
 import { roomOptions, SHARE_OPTIONS } from './options';
 import { displayName, permissionsOf, Roster } from './roster';
 import { savePreferences } from './storage';
-
-/** What the person brings from the lobby: running devices, and which ones to use when switched on later. */
-export interface Luggage {
-  readonly camera: MediaStreamTrack | null;
-  readonly microphone: MediaStreamTrack | null;
-  readonly cameraId: string;
-  readonly microphoneId: string;
-  readonly speakerId: string;
-}
 
 /** The topic of chat in LiveKit's own clients. */
 const CHAT_TOPIC = 'lk.chat';
