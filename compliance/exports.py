@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -77,6 +77,7 @@ MAPPING: Final[Mapping[str, Mapped]] = {
     "entry_corrected": Mapped(BASE, OTHER, 2),
     "custom_recorded": Mapped(BASE, OTHER),
 }  # fmt: skip
+OTHER_FACTS: Final = "otherFacts"  # no fact of ours has that key
 _CEF_SEVERITY: Final = {1: 2, 2: 4, 3: 6, 4: 8}
 
 
@@ -148,8 +149,7 @@ def cef(index: int, record: Record) -> str:
         facts["duser"] = event.on.subject
     if event.why.reason:
         facts["reason"] = event.why.reason
-    facts.update(_facts(index, record))
-    extension = " ".join(f"{_key(name)}={_escape(value)}" for name, value in facts.items())
+    extension = " ".join(f"{key}={_escape(value)}" for key, value in _keyed(facts, index, record))
     return "|".join([*(part.replace("|", "\\|") for part in head), str(severity), extension])
 
 
@@ -157,12 +157,12 @@ def _required(record: Record, mapped: Mapped) -> dict[str, object]:
     event = record.event
     user = _user(event.on.subject or event.on.peer or event.actor.subject, "")
     if mapped.class_uid == AUTHENTICATION:
-        return {"user": user, "service": {"name": "room", "uid": event.on.room or record.pop}}
+        return {"user": user, "service": _told(name="room", uid=event.on.room or record.pop)}
     if mapped.class_uid == USER_ACCESS:
         rights = getattr(event, "granted", ()) + getattr(event, "withdrawn", ())
         return {"user": user, "privileges": list(rights) or [event.kind]}
     if mapped.class_uid == LIFECYCLE:
-        return {"app": {**PRODUCT, "version": getattr(event, "version", "")}}
+        return {"app": _told(**PRODUCT, version=getattr(event, "version", ""))}
     if mapped.class_uid == DATASTORE:
         name = "vault" if event.on.subject else "audit"
         return {"database": {"name": name, "type_id": 99}, "src_endpoint": {"name": record.source}}
@@ -177,7 +177,12 @@ def _hashes(hashes: Sequence[bytes]) -> str:
 
 
 def _user(uid: str, kind: str) -> dict[str, str]:
-    return {"uid": uid or "system", **({"type": kind} if kind else {})}
+    return _told(uid=uid or "system", type=kind)
+
+
+def _told(**attributes: str) -> dict[str, str]:
+    """Those that say something: OCSF leaves out what is not known."""
+    return {name: value for name, value in attributes.items() if value}
 
 
 def _facts(index: int, record: Record) -> dict[str, object]:
@@ -209,6 +214,21 @@ def _facts(index: int, record: Record) -> dict[str, object]:
         facts["private.commitment"] = event.private.commitment
         facts["private.vault"] = event.private.vault
     return {name: value for name, value in facts.items() if value != ""}
+
+
+def _keyed(facts: dict[str, object], index: int, record: Record) -> Iterator[tuple[str, object]]:
+    """All facts by keys of CEF. Extra ones whose names do not make a key of their own stand together as JSON."""
+    others: dict[str, object] = {}
+    keys = {}
+    for name, value in (facts | _facts(index, record)).items():
+        key = _key(name)
+        if key in keys or not (key.isascii() and key.isalnum()):
+            others[name] = value
+        else:
+            keys[key] = value
+    yield from keys.items()
+    if others:
+        yield OTHER_FACTS, json.dumps(others, separators=(",", ":"))
 
 
 def _key(name: str) -> str:
