@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import ssl
 import subprocess
-import urllib.parse
-import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,33 +22,14 @@ from crypto.sealing import key_file
 from scripts.dashboards.boards import BOARDS
 from server.probe.session import join
 from server.probe.sources import DemoAudio, DemoVideo
-from tests.interop.conftest import ROOT, Server, serve, stop_server, until
+from tests.interop.conftest import Server, until
+from tests.interop.prometheus import DEPLOYED, Prometheus, prometheus_of, queries_of
 from tests.support.ports import free_port
-from tests.support.servers import Sections, configuration
+from tests.support.servers import Sections, serving
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
 
-DEPLOYED = ROOT / "deploy/prometheus"
 SCRAPES = 5  # rates need two, and the lane's counters a second to arrive
-
-
-@dataclass(frozen=True)
-class Prometheus:
-    """A running server of that name."""
-
-    url: str
-
-    def get(self, path: str, **query: str) -> Any:
-        with urllib.request.urlopen(
-            f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(query)}"
-        ) as answer:
-            document = json.load(answer)
-        assert document["status"] == "success"
-        return document["data"]
-
-    def ask(self, expression: str) -> list[Any]:
-        found: list[Any] = self.get("query", query=expression)["result"]
-        return found
 
 
 def test_rules_and_configuration_pass_promtool() -> None:
@@ -90,30 +67,11 @@ def witnessed_by_itself(data: Path) -> Sections:
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Prometheus]]:
     """A server, and a Prometheus with the deployed configuration that scrapes its sidecar each second."""
     data = tmp_path_factory.mktemp("server")
-    running = serve(data, configuration(data, witnessed_by_itself(data)))
-    folder = tmp_path_factory.mktemp("prometheus")
-    target = urllib.parse.urlsplit(running.audit).netloc
-    settings = (DEPLOYED / "prometheus.yml").read_text()
-    assert "127.0.0.1:7890" in settings
-    settings = settings.replace("127.0.0.1:7890", target).replace("15s", "1s")
-    (folder / "prometheus.yml").write_text(settings)
-    (folder / "rules.yml").write_text((DEPLOYED / "rules.yml").read_text())
-    port = free_port()
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(
-            [
-                "prometheus",
-                f"--config.file={folder / 'prometheus.yml'}",
-                f"--storage.tsdb.path={folder / 'data'}",
-                f"--web.listen-address=127.0.0.1:{port}",
-            ],
-            stdout=log,
-            stderr=log,
-        )
-    yield running, Prometheus(f"http://127.0.0.1:{port}")
-    process.terminate()
-    process.wait(30)
-    stop_server(running)
+    with (
+        serving(data, witnessed_by_itself(data)) as running,
+        prometheus_of(running, tmp_path_factory.mktemp("prometheus")) as prometheus,
+    ):
+        yield running, prometheus
 
 
 async def misbehave(server: Server) -> None:
@@ -171,15 +129,7 @@ async def under_load(watched: tuple[Server, Prometheus]) -> AsyncIterator[Promet
 
 @pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.name)
 async def test_every_panel_has_something_to_show(under_load: Prometheus, board: Any) -> None:
-    document = json.loads((ROOT / f"deploy/grafana/{board.name}.json").read_text())
-    queries = [
-        target["expr"].replace("$__rate_interval", "10s").replace("$node", ".+")
-        for panel in document["panels"]
-        for target in panel.get("targets", ())
-    ]
-    assert len(queries) >= 9
-    assert not [query for query in queries if "$" in query]
-    for query in queries:
+    for query in queries_of(board.name):
 
         async def shown(query: str = query) -> bool:
             return bool(under_load.ask(query))
