@@ -1,10 +1,13 @@
-"""Whose socket it is."""
+"""Whose socket it is, and why one cannot be had."""
 
+import errno
+import os
 import socket
 
 import pytest
 
-from server.listening import FIRST_PASSED, passed
+from common.errors import LocalError
+from server.listening import FIRST_PASSED, bind_error, bind_problem, listen, passed
 
 PID = 42
 
@@ -29,3 +32,30 @@ def test_a_socket_of_the_service_manager_is_taken_as_it_is() -> None:
 )
 def test_without_one_that_is_meant_for_us_there_is_none(environment: dict[str, str]) -> None:
     assert passed(environment, PID) is None
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (errno.EADDRINUSE, "port_in_use"),
+        (errno.EADDRNOTAVAIL, "address_unavailable"),
+        (errno.EACCES, "port_forbidden"),
+        (errno.EMFILE, "bind_failed"),
+    ],
+)
+def test_a_port_that_cannot_be_bound_is_refused_by_name_with_a_remedy(
+    number: int, code: str
+) -> None:
+    failure = OSError(number, os.strerror(number))
+    problem = bind_problem("UDP", "192.0.2.1", 7882, failure)
+    refusal = bind_error("UDP", "192.0.2.1", 7882, failure)
+    assert problem.code == refusal.code == code
+    assert "192.0.2.1" in problem.message
+    assert problem.remedy
+    assert refusal.message == f"{problem.message}. {problem.remedy}"
+
+
+def test_listening_on_an_address_of_somebody_else_is_refused() -> None:
+    with pytest.raises(LocalError) as refused:
+        listen("192.0.2.1", 0)
+    assert refused.value.code == "address_unavailable"
