@@ -8,6 +8,7 @@ import pytest
 from scripts.generate_docs import DOCUMENTS
 from tests.architecture.test_shape import ROOT, name, tracked
 
+NAMED_TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 LINK = re.compile(r"\]\(([^)#\s]+)")
 
 
@@ -43,3 +44,22 @@ def test_make_help_lists_the_commands() -> None:
     ).stdout
     for command in ("run", "test", "lint", "bench", "fuzz", "docs", "clean"):
         assert re.search(rf"^{command}\b", listing, re.MULTILINE)
+
+
+def test_every_test_that_a_document_names_exists() -> None:
+    named = {each for path in tracked(".md") for each in NAMED_TEST.findall(path.read_text())}
+    assert len(named) > 20
+    missing = [
+        f"{file}::{test}"
+        for file, test in sorted(named)
+        if not (ROOT / file).is_file()
+        or not re.search(rf"^(async )?def {test}\(", (ROOT / file).read_text(), re.MULTILINE)
+    ]
+    assert not missing
+
+
+def test_every_row_of_the_requirements_says_what_shows_it() -> None:
+    text = (ROOT / "docs/compliance/requirements.md").read_text()
+    rows = [line for line in text.splitlines() if re.match(r"\| [A-E]\d\d", line)]
+    assert len(rows) > 20
+    assert not [row for row in rows if row.count("|") != 6 or not NAMED_TEST.search(row)]
