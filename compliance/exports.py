@@ -16,6 +16,7 @@ from typing import Final
 from compliance.envelope import Record, format_time
 from compliance.events import data_fields
 from compliance.words import Decision
+from crypto.merkle import leaf_hash
 
 PRODUCT: Final = {"name": "Conclave", "vendor_name": "Conclave"}
 OCSF_VERSION: Final = "1.3.0"
@@ -89,6 +90,12 @@ def json_line(index: int, entry: bytes, path: Sequence[bytes] | None = None) -> 
     """
     proof = "" if path is None else f'"path":{_hashes(path)},'
     return f'{{"index":{index},{proof}"entry":{entry.decode()}}}'
+
+
+def ranged_line(index: int, entry: bytes) -> str:
+    """An entry of an export of all entries of a range, with its hash, by which damage to either is located."""
+    named = base64.b64encode(leaf_hash(entry)).decode()
+    return f'{{"index":{index},"leaf":"{named}","entry":{entry.decode()}}}'
 
 
 def checkpoint_line(note: str) -> str:

@@ -2,6 +2,9 @@
 
 In: a file of lines, public keys. Out: a report. Must not: hold more of the file than a line, or call anything
 proven that does not lead to the checkpoint at the end.
+
+Of a range two roots are computed: of the entries, and of the hashes that stand beside them. Where these hashes
+lead to the checkpoint, an entry with another hash than the one beside it is the one that was changed.
 """
 
 from __future__ import annotations
@@ -17,16 +20,19 @@ from typing import Final
 
 from verifier import entries as entry_format
 from verifier.notes import MAX_SIZE, Checkpoint, PublicKey, open_checkpoint, unbase64
-from verifier.report import Misused, Refused, Report
+from verifier.report import Misused, Place, Refused, Report
 from verifier.sequences import Digest, Story
 from verifier.trees import HASH, MAX_PATH, Range, included, leaf
 
 MAX_LINE: Final = 4_000_000  # bytes; a note of a million, escaped, with its proof
 MAX_PROOF: Final = 2 * MAX_PATH  # hashes beside a range
+MAX_SUSPECTS: Final = 1000  # entries named as changed; whoever looks has seen enough by then
 DIGESTED: Final = 65_536  # entries taken at a time
 _PATH: Final = rb'"path":\[((?:"[A-Za-z0-9+/]{43}="(?:,(?="))?)*)\],'
+_LEAF: Final = rb'"leaf":"([A-Za-z0-9+/]{43}=)",'
 _LINE: Final = re.compile(
-    rb'\{"index":(0|[1-9][0-9]{0,15}),(?:' + _PATH + rb')?"entry":(\{.*\})\}', re.DOTALL
+    rb'\{"index":(0|[1-9][0-9]{0,15}),(?:' + _PATH + rb"|" + _LEAF + rb')?"entry":(\{.*\})\}',
+    re.DOTALL,
 )
 _LAST: Final = b'{"checkpoint":'
 
@@ -54,7 +60,9 @@ class Reading:
     closing: Closing | None
     story: Story
     digest: Digest = field(default_factory=Digest)
-    range: Range | None = None
+    range: Range | None = None  # of entries
+    named: Range | None = None  # of the hashes beside them
+    suspects: list[int] = field(default_factory=list)  # entries with another hash beside them
     last: int = -1  # index of the last entry
     entries: int = 0
     whole: bool = True  # every line was an entry where it belongs
@@ -63,29 +71,64 @@ class Reading:
         """Takes a line."""
         match = _LINE.fullmatch(line)
         if match is None:
-            self.whole = False
-            self.report.broken("line_malformed", "the line is no entry of an export", line=number)
+            self._malformed(number, line)
             return
-        index, entry = int(match[1]), match[3]
+        index, entry = int(match[1]), match[4]
         self.entries += 1
         if index <= self.last:
             self.report.broken("entry_misplaced", "the entry comes after a later one", entry=index)
-        self._prove(index, entry, match[2])
+        self._prove(index, entry, match[2], match[3])
         self.last = max(index, self.last)
         self._read(index, entry)
 
-    def _prove(self, index: int, entry: bytes, path: bytes | None) -> None:
+    def _malformed(self, number: int, line: bytes) -> None:
+        """A line that cannot be taken apart; in a range its hash may still stand for its entry."""
+        where: dict[str, Place] = {"line": number}
+        found = re.search(_LEAF, line)
+        item = _unbase64(found[1]) if found else None
+        closing = self.closing
+        if item is not None and closing is not None and self._next(closing) < closing.end:
+            where["entry"] = self.last = self._next(closing)
+            self.entries += 1
+            self._add(item, item)
+        else:
+            self.whole = False
+        self.report.broken("line_malformed", "the line is no entry of an export", **where)
+
+    def _next(self, closing: Closing) -> int:
+        """The entry of a range that is due."""
+        return self.last + 1 if self.last >= 0 else closing.first
+
+    def _add(self, item: bytes, named: bytes) -> None:
+        if self.range is not None and self.named is not None:
+            self.range.add(item)
+            self.named.add(named)
+
+    def _prove_in_range(
+        self, closing: Closing, index: int, entry: bytes, *, beside: bytes | None
+    ) -> None:
+        if index != self._next(closing):
+            text = f"entry {self._next(closing)} should stand here"
+            self.report.broken("entry_misplaced", text, entry=index)
+            self.whole = False
+            return
+        item = leaf(entry)
+        named = item if beside is None else _unbase64(beside)
+        if named != item and len(self.suspects) < MAX_SUSPECTS:
+            self.suspects.append(index)
+        self._add(item, named or bytes(HASH))
+
+    def _prove(self, index: int, entry: bytes, path: bytes | None, beside: bytes | None) -> None:
         closing = self.closing
         if closing is None:
             return
+        if closing.is_range and path is None:
+            self._prove_in_range(closing, index, entry, beside=beside)
+            return
         if closing.is_range:
-            expected = self.last + 1 if self.last >= 0 else closing.first
-            if path is not None or index != expected:
-                text = f"entry {expected} should stand here"
-                self.report.broken("entry_misplaced", text, entry=index)
-                self.whole = False
-            elif self.range is not None:
-                self.range.add(leaf(entry))
+            text = "a path stands beside an entry of a range"
+            self.report.broken("entry_misplaced", text, entry=index)
+            self.whole = False
             return
         if path is None:
             self.report.broken("entry_unproven", "the entry has no proof", entry=index)
@@ -132,7 +175,7 @@ def check_export(path: Path, keys: Sequence[PublicKey], report: Report) -> None:
     closing = _closing(path, keys, report)
     reading = Reading(report, closing, Story(whole=closing is not None and closing.first == 0))
     if closing is not None and closing.is_range:
-        reading.range = Range(closing.first)
+        reading.range, reading.named = Range(closing.first), Range(closing.first)
     ended = False
     for number, line in enumerate(_lines(path), 1):
         if ended:
@@ -155,18 +198,34 @@ def _conclude(reading: Reading, closing: Closing, report: Report) -> None:
     elif reading.whole and not reading.entries:
         if closing.first != closing.end:
             report.broken("entries_missing", "the export has no entries", entry=closing.first)
-    elif reading.whole and reading.range is not None:
+    elif reading.whole and reading.range is not None and reading.named is not None:
+        size, signed = closing.checkpoint.size, closing.checkpoint.root
         try:
-            root = reading.range.root(closing.checkpoint.size, closing.proof)
+            entries_fit = reading.range.root(size, closing.proof) == signed
+            hashes_fit = reading.named.root(size, closing.proof) == signed
         except Refused as error:
             report.broken(error.code, error.message)
         else:
-            if root != closing.checkpoint.root:
-                text = "the entries are not those that were signed for: they lead to another root"
-                report.broken("root_differs", text, entry=closing.first)
+            _judge(reading, closing, report, entries_fit=entries_fit, hashes_fit=hashes_fit)
     report.facts["open"] = reading.story.end()
     report.completeness.add(reading.story.findings)
     report.completeness.count += reading.story.dropped
+
+
+def _judge(
+    reading: Reading, closing: Closing, report: Report, *, entries_fit: bool, hashes_fit: bool
+) -> None:
+    """Which entries, or which hashes beside them, are not what was signed for."""
+    if entries_fit:
+        code, text = "hash_differs", "the hash beside the entry is not its own"
+    elif hashes_fit:
+        code, text = "entry_changed", "the entry is not the one that was signed for"
+    else:
+        code, text = "hash_differs", "the entry and the hash beside it contradict each other"
+        whole = "the entries are not those that were signed for: they lead to another root"
+        report.broken("root_differs", whole, entry=closing.first)
+    for index in reading.suspects:
+        report.broken(code, text, entry=index)
 
 
 def _tell(reading: Reading, closing: Closing | None, report: Report) -> None:
@@ -243,3 +302,11 @@ def _last_line(path: Path) -> bytes:
     except (OSError, ValueError) as error:
         raise Misused(f"{path} cannot be read") from error
     return tail.removesuffix(b"\n").rpartition(b"\n")[2]
+
+
+def _unbase64(text: bytes) -> bytes | None:
+    """A hash; none if it is not written in its one form."""
+    try:
+        return unbase64(text.decode(), "line_malformed")
+    except Refused:
+        return None

@@ -16,7 +16,15 @@ from typing import BinaryIO, Self
 
 from common.errors import LocalError, RemoteError
 from compliance.envelope import decode
-from compliance.exports import Format, cef, checkpoint_line, json_line, ocsf, range_line
+from compliance.exports import (
+    Format,
+    cef,
+    checkpoint_line,
+    json_line,
+    ocsf,
+    range_line,
+    ranged_line,
+)
 from compliance.published import PublishedLog
 from compliance.questions import Filter
 from crypto.proofs import InclusionReceipt
@@ -82,7 +90,9 @@ class OfflineLog:
 
     def _line(self, index: int, entry: bytes, form: Format, *, prove: bool) -> str:
         if form is Format.JSON_LINES:
-            return json_line(index, entry, self._log.path(index, self._size) if prove else None)
+            if prove:
+                return json_line(index, entry, self._log.path(index, self._size))
+            return ranged_line(index, entry)
         record = decode(entry)
         return ocsf(index, record) if form is Format.OCSF else cef(index, record)
 

@@ -17,7 +17,15 @@ from starlette.types import Receive, Scope, Send
 from common.clock import Clock
 from common.errors import RemoteError
 from compliance.envelope import decode
-from compliance.exports import Format, cef, checkpoint_line, json_line, ocsf, range_line
+from compliance.exports import (
+    Format,
+    cef,
+    checkpoint_line,
+    json_line,
+    ocsf,
+    range_line,
+    ranged_line,
+)
 from compliance.questions import MAX_PAGE, Filter, Found, Question
 from crypto.tokens import LEEWAY
 from signalling.v1.ports import Log
@@ -162,6 +170,8 @@ class _Held(StreamingResponse):
 
 def _line(found: Found, form: Format, prove: bool) -> str:
     if form is Format.JSON_LINES:
-        return json_line(found.index, found.entry, found.path if prove else None)
+        if prove:
+            return json_line(found.index, found.entry, found.path)
+        return ranged_line(found.index, found.entry)
     record = decode(found.entry)
     return ocsf(found.index, record) if form is Format.OCSF else cef(found.index, record)

@@ -12,7 +12,7 @@ import pytest
 
 from common.clock import SystemClock
 from compliance.envelope import decode
-from compliance.exports import json_line, range_line
+from compliance.exports import range_line, ranged_line
 from crypto.merkle import leaf_hash, range_proof, root_of
 from crypto.notes import COSIGNATURE, Signer
 from crypto.sealing import key_file
@@ -140,7 +140,7 @@ async def test_receipts_and_exports_of_a_real_log_pass(
         return root_of(leaves[index << level : (index + 1) << level])
 
     note = (config.log / "checkpoint").read_text()
-    lines = [json_line(n, items[n]) for n in range(2, 7)]
+    lines = [ranged_line(n, items[n]) for n in range(2, 7)]
     lines.append(range_line(note, 2, 7, range_proof(2, 7, len(items), subtree)))
     (tmp_path / "export").write_text("\n".join(lines) + "\n")
     assert main(["export", str(tmp_path / "export"), *key]) == OK

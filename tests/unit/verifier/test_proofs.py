@@ -6,10 +6,11 @@ import base64
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from compliance.exports import checkpoint_line, json_line, range_line
+from compliance.exports import checkpoint_line, json_line, range_line, ranged_line
 from crypto.merkle import consistency_proof, inclusion_proof, range_proof
 from crypto.proofs import InclusionReceipt
 from tests.support.evidence import (
@@ -156,7 +157,7 @@ def test_a_split_view_of_two_logs_with_one_key_is_found(
 
 
 def export(first: int, end: int, size: int = 40) -> list[str]:
-    lines = [json_line(index, ITEMS[index]) for index in range(first, end)]
+    lines = [ranged_line(index, ITEMS[index]) for index in range(first, end)]
     proof = range_proof(first, end, size, subtree)
     return [*lines, range_line(signed(LEAVES[:size]), first, end, proof)]
 
@@ -242,3 +243,71 @@ def test_an_export_without_a_key_or_a_file_is_a_wrong_call(tmp_path: Path) -> No
     (tmp_path / "export").write_text("\n".join(export(0, 3)))
     assert main(["export", str(tmp_path / "export")]) == USAGE
     assert main(["export", str(tmp_path), *KEY]) == USAGE
+
+
+def findings(folder: Path, lines: list[str], capsys: pytest.CaptureFixture[str]) -> list[Any]:
+    """Code and entry of each finding against integrity."""
+    (folder / "export.jsonl").write_text("".join(line + "\n" for line in lines))
+    main(["export", str(folder / "export.jsonl"), *KEY, "--json"])
+    found = json.loads(capsys.readouterr().out)["integrity"]["findings"]
+    return [(each["code"], each.get("entry")) for each in found]
+
+
+def test_any_changed_byte_of_an_entry_in_a_range_is_located_to_the_entry(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = export(3, 20)
+    good = lines[6]
+    for position in range(good.index('"entry":') + 8, len(good) - 1):
+        lines[6] = good[:position] + chr(ord(good[position]) ^ 1) + good[position + 1 :]
+        found = findings(tmp_path, lines, capsys)
+        assert found in ([("entry_changed", 9)], [("line_malformed", 9)]), lines[6]
+
+
+def test_several_changed_entries_of_a_range_are_all_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [line.replace('"custom_recorded"', '"custom_repealed"') for line in export(3, 20)]
+    kept = export(3, 20)
+    changed = [n for n, line in enumerate(lines) if line != kept[n]]
+    assert len(changed) > 1
+    assert findings(tmp_path, lines, capsys) == [("entry_changed", 3 + n) for n in changed]
+
+
+def test_a_changed_hash_in_a_range_is_told_from_a_changed_entry(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = export(3, 20)
+    lines[4] = ranged_line(7, ITEMS[8]).partition('"entry"')[0] + f'"entry":{ITEMS[7].decode()}}}'
+    assert findings(tmp_path, lines, capsys) == [("hash_differs", 7)]
+    lines[9] = lines[9].replace('"sequence":', '"sequence":1', 1)
+    assert findings(tmp_path, lines, capsys) == [
+        ("root_differs", 3),
+        ("hash_differs", 7),
+        ("hash_differs", 12),
+    ]
+
+
+def test_an_entry_changed_together_with_its_hash_is_not_believed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = export(3, 20)
+    lines[4] = ranged_line(7, ITEMS[8])
+    assert findings(tmp_path, lines, capsys) == [("root_differs", 3)]
+
+
+def test_a_range_without_hashes_beside_its_entries_proves_itself_too(tmp_path: Path) -> None:
+    lines = [json_line(index, ITEMS[index]) for index in range(3, 20)]
+    assert exported(tmp_path, [*lines, export(3, 20)[-1]]) == OK
+    lines[2] = json_line(5, ITEMS[6])
+    assert exported(tmp_path, [*lines, export(3, 20)[-1]]) == BROKEN
+
+
+def test_a_line_that_is_no_entry_is_named_and_the_others_are_still_proven(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = export(3, 20)
+    lines[5] = lines[5].replace('"entry":{', '"entry":[')
+    assert findings(tmp_path, lines, capsys) == [("line_malformed", 8)]
+    lines[11] = lines[11].replace('"sequence":', '"sequence":1', 1)
+    assert findings(tmp_path, lines, capsys) == [("line_malformed", 8), ("entry_changed", 14)]
