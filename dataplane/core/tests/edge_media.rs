@@ -204,6 +204,27 @@ fn the_same_keys_cannot_start_over() {
 }
 
 #[test]
+fn only_authentic_and_new_media_move_the_path_to_an_address_that_was_checked_in_the_silence() {
+    let (mut rig, mut media) = Rig::connected();
+    let known = media.rtp(5, 1, b"heard");
+    rig.receive(1_000, path(1), &known);
+    rig.check(1_200, 2, "a");
+    rig.events();
+    let mut forged = media.rtp(5, 2, b"forged");
+    *forged.last_mut().unwrap() ^= 1;
+    for stray in [known, forged, dtls_record()] {
+        assert!(!matches!(rig.receive(1_210, path(2), &stray), Got::Rtp(_)));
+        assert_eq!(rig.send(1_210), Ok(path(1)));
+    }
+    let stranger = media.rtp(5, 3, b"elsewhere");
+    let dropped = Got::Dropped(DropReason::UnvalidatedAddress);
+    assert_eq!(rig.receive(1_220, path(3), &stranger), dropped);
+    assert_eq!(rig.send(1_220), Ok(path(1)));
+    assert!(matches!(rig.receive(1_230, path(2), &media.rtp(5, 4, b"moved")), Got::Rtp(_)));
+    assert_eq!(rig.send(1_230), Ok(path(2)));
+}
+
+#[test]
 fn media_from_a_validated_address_moves_the_path_once_the_selected_one_is_silent() {
     let (mut rig, mut media) = Rig::connected();
     rig.nominate(0, 1, "a");

@@ -10,6 +10,11 @@
 //! 4. If the connection of the selected address broke, the one heard of last is selected.
 //! 5. If the selected address was silent for 2.5 s while another one delivers authenticated media, or for
 //!    5 s while another one is checked, that one is selected.
+//! 6. The same after 100 ms if the other one was checked since the selected one fell silent: peers send media
+//!    over a path before they nominate it. And after 1 s at the first check with new credentials: a peer that
+//!    restarts and is silent has lost its old path.
+//!
+//! Rules 5 and 6 choose among addresses from which authentic checks came, and need another proof of the peer.
 
 use std::time::Duration;
 
@@ -22,7 +27,11 @@ pub const MAX_TUPLES: usize = 8;
 const AGGRESSIVE: Duration = Duration::from_secs(3);
 /// Silence after which media from elsewhere moves the selection: browsers give a path up after 2.5 s.
 const SILENT: Duration = Duration::from_millis(2_500);
-/// Silence after which a check from elsewhere does: two of the checks that browsers send on a stable pair.
+/// Silence that is more than jitter, five audio packets: media from an address that was checked meanwhile move it.
+const QUIET: Duration = Duration::from_millis(100);
+/// Silence after which a check with newer credentials does: reports of who only receives come every second.
+const RESTARTED: Duration = Duration::from_secs(1);
+/// Silence after which any check from elsewhere does: two of the checks that browsers send on a stable pair.
 const ABANDONED: Duration = Duration::from_secs(5);
 /// An unselected address without a check for this long is forgotten (RFC 7675).
 const AGED: Duration = Duration::from_secs(30);
@@ -134,7 +143,7 @@ impl Tuples {
         lost
     }
 
-    /// Records authenticated media from `place`; the new selection, if rule 5 applies.
+    /// Records authenticated media from `place`; the new selection, if rule 5 or 6 applies.
     pub fn heard(&mut self, now: Time, place: u8) -> Option<Path> {
         let tuple = self.places.get_mut(usize::from(place))?.as_mut()?;
         tuple.heard_at = now;
@@ -144,7 +153,9 @@ impl Tuples {
         }
         let selected = self.selected.and_then(|place| self.get(place));
         let replaceable = selected.is_none_or(|selected| {
-            now.since(selected.heard_at) >= SILENT && tuple.generation >= selected.generation
+            let silence = now.since(selected.heard_at);
+            let gone = silence >= QUIET && tuple.checked_at > selected.heard_at;
+            (gone || silence >= SILENT) && tuple.generation >= selected.generation
         });
         if !replaceable || now.since(tuple.checked_at) >= AGED {
             return None;
@@ -192,7 +203,9 @@ impl Tuples {
         if self.selected == Some(place) || check.generation < selected.generation {
             return false;
         }
-        if now.since(selected.heard_at) >= ABANDONED {
+        let renewed = check.generation > selected.generation;
+        let limit = if renewed { RESTARTED } else { ABANDONED };
+        if now.since(selected.heard_at) >= limit {
             return true;
         }
         let recent = |flag: Option<Time>| flag.is_some_and(|flag| now.since(flag) < AGGRESSIVE);
@@ -313,6 +326,37 @@ mod tests {
         assert_eq!(tuples.heard(Time::from_millis(2_499), 1), None);
         assert_eq!(tuples.heard(Time::from_millis(2_500), 1), Some(path(2)));
         assert_eq!(tuples.heard(Time::from_millis(2_501), 0), None);
+    }
+
+    #[test]
+    fn media_from_an_address_that_was_checked_in_the_silence_move_the_selection_at_once() {
+        let mut tuples = Tuples::default();
+        after(&mut tuples, 0, &flagged(1));
+        tuples.heard(Time::from_millis(1_000), 0);
+        assert_eq!(after(&mut tuples, 1_050, &check(2)), 1);
+        assert_eq!(tuples.heard(Time::from_millis(1_099), 1), None);
+        assert_eq!(tuples.heard(Time::from_millis(1_100), 1), Some(path(2)));
+        // What is late from the old address changes nothing.
+        assert_eq!(tuples.heard(Time::from_millis(1_300), 0), None);
+    }
+
+    #[test]
+    fn media_of_former_credentials_move_nothing_so_soon() {
+        let mut tuples = Tuples::default();
+        after(&mut tuples, 0, &flagged(1));
+        after(&mut tuples, 10, &Check { generation: 1, ..flagged(2) });
+        after(&mut tuples, 500, &check(1));
+        assert_eq!(tuples.heard(Time::from_millis(600), 0), None);
+    }
+
+    #[test]
+    fn a_check_with_new_credentials_moves_the_selection_from_an_address_that_is_silent() {
+        let restarted = Check { generation: 1, ..check(2) };
+        for (ms, selected) in [(999, 1), (1_000, 2)] {
+            let mut tuples = Tuples::default();
+            after(&mut tuples, 0, &flagged(1));
+            assert_eq!(after(&mut tuples, ms, &restarted), selected);
+        }
     }
 
     #[test]
