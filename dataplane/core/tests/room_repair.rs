@@ -46,6 +46,18 @@ fn loss_towards_a_subscriber_is_repaired_on_the_retransmission_stream() {
 }
 
 #[test]
+fn a_link_that_loses_a_quarter_of_everything_still_shows_every_picture() {
+    let (mut world, video, leg) = room(link(Loss::None), link(Loss::Bernoulli(0.25)));
+    world.run(20_000);
+    finish(&mut world, video);
+    let frames = world.receiver(leg).observer.frames();
+    let whole = frames.iter().filter(|frame| frame.whole).count();
+    assert!(whole * 100 >= frames.len() * 99, "{whole} of {} frames", frames.len());
+    assert_eq!(world.drops(DropReason::NackBudget), 0);
+    assert!(world.clients[video.client].plis.len() <= 3, "{:?}", world.clients[video.client].plis);
+}
+
+#[test]
 fn loss_from_a_publisher_is_repaired_before_it_reaches_the_holes_of_a_leg() {
     let (mut world, video, leg) = room(link(Loss::bursts(40.0, 2.0)), link(Loss::None));
     world.run(10_000);

@@ -15,8 +15,9 @@ use crate::media::MediaKind;
 use crate::sink::PacketSink;
 use crate::time::Time;
 
-/// Retransmissions of one packet: a third loss in a row is better answered by a key frame.
-const MAX_TRIES: u8 = 3;
+/// Retransmissions of one packet: as often as browsers ask. One that gives up earlier gains nothing: the
+/// picture stands still until the receiver gives up, too, and asks for a key frame, seconds later.
+const MAX_TRIES: u8 = 10;
 
 /// A packet older than this comes too late for the receiver's jitter buffer.
 const MAX_AGE_VIDEO: Duration = Duration::from_millis(1_500);
@@ -27,8 +28,9 @@ const DEFAULT_RTT: Duration = Duration::from_millis(100);
 const RTT_SLACK: Duration = Duration::from_millis(5);
 const MIN_PAUSE: Duration = Duration::from_millis(20);
 
-/// Bytes that may be sent again per hundred bytes of media.
-const SHARE: u64 = 15;
+/// Bytes that may be sent again per hundred bytes of media: what it takes to repair a link that loses a
+/// quarter of everything, retransmissions included.
+const SHARE: u64 = 35;
 
 /// Credit at the start and at most: a burst of about fifty packets may be repaired at once.
 const MAX_CREDIT: u64 = 64 * 1_024;
