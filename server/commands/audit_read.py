@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from cyclopts import Parameter
 
@@ -36,6 +36,7 @@ from server.terminal import Exit, Terminal
 from signalling.v1 import parameters
 from signalling.v1.duties import Duty
 
+T = TypeVar("T")
 Texts = Annotated[list[str], Parameter(negative_iterable="")]
 
 
@@ -67,6 +68,14 @@ class Place:
     reader: str = ""
     api_key: ApiKey = DEV_KEY
     api_secret: ApiSecret = DEV_SECRET
+
+    def read(self, stopped: Callable[[OfflineLog], T], running: Callable[[RemoteLog], T]) -> T:
+        """Asks the log in the way in which it is there. Raises ConclaveError."""
+        if self.data is not None:
+            with OfflineLog(self.data) as log:
+                return stopped(log)
+        with self.remote() as remote:
+            return running(remote)
 
     def remote(self) -> RemoteLog:
         """The running server's log. Raises LocalError `arguments`."""
@@ -170,22 +179,23 @@ def tail(
     def show(each: Shown) -> None:
         terminal.say(text.line(each.index, each.entry), index=each.index, entry=each.entry)
 
+    def stopped(log: OfflineLog) -> None:
+        for each in log.latest(select.filter(), lines):
+            show(each)
+
+    def running(log: RemoteLog) -> None:
+        query = select.query(place.purpose)
+        latest, end = log.latest(query, max(lines, 1))
+        for each in latest[-lines:] if lines else ():
+            show(each)
+        if follow:
+            for each in log.follow(query, end):
+                show(each)
+
     def work() -> int:
         if lines < 0:
             raise LocalError("arguments", "lines must not be negative")
-        if place.data is not None:
-            with OfflineLog(place.data) as log:
-                for each in log.latest(select.filter(), lines):
-                    show(each)
-            return Exit.OK
-        query = select.query(place.purpose)
-        with place.remote() as remote:
-            latest, end = remote.latest(query, max(lines, 1))
-            for each in latest[-lines:] if lines else ():
-                show(each)
-            if follow:
-                for each in remote.follow(query, end):
-                    show(each)
+        place.read(stopped, running)
         return Exit.OK
 
     return carefully(work, terminal)
@@ -210,12 +220,9 @@ def show(
     terminal = Terminal(as_json=as_json)
 
     def work() -> int:
-        if place.data is not None:
-            with OfflineLog(place.data) as log:
-                entry, receipt, own = log.entry(index)
-        else:
-            with place.remote() as remote:
-                entry, receipt, own = remote.entry(index, place.purpose)
+        entry, receipt, own = place.read(
+            lambda log: log.entry(index), lambda log: log.entry(index, place.purpose)
+        )
         problem, facts = _verdict(entry, index, receipt, _key(key) if key else own)
         document: dict[str, Any] = json.loads(entry)
         verdict = f"NOT PROVEN: {problem}" if problem else facts
@@ -249,13 +256,10 @@ def export(
     terminal = Terminal(as_json=as_json, out=sys.stderr if out is None else None)
 
     def write(file: Any) -> None:
-        if place.data is not None:
-            wanted = select.filter()
-            with OfflineLog(place.data) as log:
-                log.export(wanted, format, file)
-        else:
-            with place.remote() as remote:
-                remote.export(select.query(place.purpose), format, file)
+        place.read(
+            lambda log: log.export(select.filter(), format, file),
+            lambda log: log.export(select.query(place.purpose), format, file),
+        )
 
     def work() -> int:
         if out is None:
