@@ -40,7 +40,7 @@ SIMULCAST: Mapping[str, Shape] = {
         layers=(HIGH, MIDDLE, LOW, Layer("3", 8, 100_000)), extensions=((16, MID), (17, RID))
     ),
 }
-LONG = 45.0  # seconds; encoder, server and browser share a machine that may be busy
+LONG = 45.0  # seconds; a browser that gets no processor decodes what it received seconds ago
 HEIGHTS = (90, 180, 360)
 
 
