@@ -17,6 +17,14 @@ def free_port() -> int:
     return next(number for number in numbers if _is_free(number))
 
 
+def two_free_ports() -> int:
+    """The first of two such ports that follow each other."""
+    one, other = free_port(), free_port()
+    while other != one + 1:
+        one, other = other, free_port()
+    return one
+
+
 def _is_free(port: int) -> bool:
     try:
         for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):

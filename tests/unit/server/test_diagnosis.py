@@ -10,6 +10,7 @@ from server.config import Config, ConfigFile, HttpSection, MediaSection
 from server.diagnosis import clock, machine
 from server.diagnosis.finding import Finding
 from tests.architecture.test_shape import ROOT
+from tests.support.ports import two_free_ports
 
 
 def config(http: HttpSection | None = None, media: MediaSection | None = None) -> Config:
@@ -37,17 +38,17 @@ def test_a_tcp_port_in_use_is_found() -> None:
 
 
 def test_a_udp_port_in_use_is_found_for_any_lane() -> None:
+    port = two_free_ports() + 1
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
+        taken.bind(("127.0.0.1", port))
         media = MediaSection(addresses=["127.0.0.1"], port=port - 1, lanes=2)
         found = faults(list(machine.check_ports(config(media=media))))
     assert f"UDP port {port}" in found["media_port"].message
 
 
 def test_a_tcp_port_for_media_in_use_is_found_for_any_lane_unless_there_is_to_be_none() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port = two_free_ports() + 1
+    with socket.create_server(("127.0.0.1", port)):
 
         def found(*, tcp: bool) -> dict[str, Finding]:
             media = MediaSection(

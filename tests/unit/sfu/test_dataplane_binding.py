@@ -16,6 +16,7 @@ from common.contract import CLOSED, METRICS, REFUSED_DTLS
 from crypto.certificates import new_certificate
 from server.telemetry.lanes import ASSOCIATIONS, KINDS, MICRO, NUMBERS, OF_KINDS
 from sfu import _dataplane  # noqa: TID251 - the subject of this test
+from tests.support.ports import free_port, two_free_ports
 
 DEADLINE_MS = 5_000
 UFRAG, PWD = "serverufrag", "server-password-of-22-chars-or-more"
@@ -103,9 +104,7 @@ def test_a_first_check_is_answered_and_reported(
 
 
 def test_every_lane_takes_the_next_port() -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1] - 1
+    port = two_free_ports()
     plane = start(lanes=2, port=port)
     assert plane.local_addresses() == [[("127.0.0.1", port)], [("127.0.0.1", port + 1)]]
     plane.close()
@@ -216,8 +215,8 @@ def test_a_broken_certificate_is_refused() -> None:
 
 
 def test_a_closed_plane_says_so_and_frees_its_ports() -> None:
-    plane = start()
-    port = plane.local_addresses()[0][0][1]
+    port = free_port()
+    plane = start(port=port)
     plane.close()
     plane.close()
     with pytest.raises(RuntimeError, match="closed"):
