@@ -45,11 +45,12 @@ class DemoVideo(VideoStreamTrack):
         self._rows = rows.astype(np.float32) / height
 
     async def recv(self) -> av.VideoFrame:
-        """The next frame, when it is due."""
+        """The next frame, when it is due; frames that are late by then are left out, as a camera does."""
         now = self._clock.now()
         if self._started is None:
             self._started = now
-        await asyncio.sleep(max(0.0, self._started + self._count / self._rate - now))
+        self._count = max(self._count, int((now - self._started) * self._rate))
+        await asyncio.sleep(self._started + self._count / self._rate - now)
         frame = av.VideoFrame.from_ndarray(self.draw(self._count), format="rgb24")
         frame.pts = self._count * VIDEO_CLOCK // self._rate
         frame.time_base = fractions.Fraction(1, VIDEO_CLOCK)

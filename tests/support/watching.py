@@ -12,19 +12,22 @@ from aiortc import MediaStreamTrack
 from server.probe.sources import read_counter
 
 PATIENCE = 25.0  # seconds until media must have been decoded, on two busy cores
+ONE_CHECK = 30.0  # seconds that a check may take that has begun in time
 
 
 async def until(check: Callable[[], Awaitable[Any]], what: str, seconds: float = PATIENCE) -> Any:
     """The first truthy result of `check`, or a failure that says what never happened."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
-    while True:
-        result = await check()
-        if result:
-            return result
-        if loop.time() > deadline:
-            raise AssertionError(f"never happened: {what}")
-        await asyncio.sleep(0.2)
+    try:
+        async with asyncio.timeout_at(deadline + ONE_CHECK):
+            while not (result := await check()):
+                if loop.time() > deadline:
+                    raise TimeoutError
+                await asyncio.sleep(0.2)
+    except TimeoutError:
+        raise AssertionError(f"never happened: {what}") from None
+    return result
 
 
 async def by_kind(

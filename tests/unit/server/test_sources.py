@@ -5,8 +5,9 @@ from pathlib import Path
 import av
 import pytest
 
+from common.clock import ManualClock
 from common.errors import LocalError
-from server.probe.sources import DemoVideo, open_file
+from server.probe.sources import DemoVideo, open_file, read_counter
 
 
 def write(path: Path, form: str) -> None:
@@ -48,4 +49,22 @@ async def test_a_picture_knows_its_size_before_it_is_read(tmp_path: Path) -> Non
     _, video = open_file(path, loop=True)
     assert video is not None
     assert (video.width, video.height) == (160, 90)  # type: ignore[attr-defined]
+    video.stop()
+
+
+@pytest.mark.anyio
+async def test_a_picture_that_was_asked_for_late_is_the_one_that_is_due_then() -> None:
+    clock = ManualClock()
+    video = DemoVideo(320, 180, 10, clock)
+
+    async def number() -> int:
+        frame = await video.recv()
+        assert frame.pts == read_counter(frame.to_ndarray(format="rgb24")) * 9_000
+        return frame.pts // 9_000
+
+    assert await number() == 0
+    clock.advance(0.1)
+    assert await number() == 1
+    clock.advance(100.05)
+    assert await number() == 1_001
     video.stop()
