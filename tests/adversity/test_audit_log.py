@@ -68,6 +68,13 @@ async def keep_recording(auditor: Auditor, machine: Machine, stop: asyncio.Event
             machine.confirmed[receipt.sequence] = receipt.index
 
 
+async def confirms(machine: Machine, events: int) -> None:
+    """Waits until that many further events are confirmed."""
+    enough = len(machine.confirmed) + events
+    while len(machine.confirmed) < enough:  # noqa: ASYNC110 - counts, not an event
+        await asyncio.sleep(0.002)
+
+
 async def test_nothing_confirmed_is_lost_when_the_sidecar_is_killed(machine: Machine) -> None:
     auditor = Auditor(
         Source("pop-1", "eu", "server", "5f3a"),
@@ -81,11 +88,10 @@ async def test_nothing_confirmed_is_lost_when_the_sidecar_is_killed(machine: Mac
     callers = [asyncio.create_task(keep_recording(auditor, machine, stop)) for _ in range(CALLERS)]
     for number in range(KILLS):
         machine.start()
-        enough = len(machine.confirmed) + EVENTS_BETWEEN_KILLS[number % 3]
-        while len(machine.confirmed) < enough:  # noqa: ASYNC110 - counts, not an event
-            await asyncio.sleep(0.002)
+        await confirms(machine, EVENTS_BETWEEN_KILLS[number % 3])
         assert machine.end(signal.SIGKILL) == -signal.SIGKILL
     machine.start()
+    await confirms(machine, 1)  # from then on it ends in order when it is told to
     stop.set()
     await asyncio.gather(*callers)
     await auditor.close()
