@@ -12,6 +12,8 @@ export BINDGEN_EXTRA_CLANG_ARGS = -I$(shell cc -print-file-name=include 2>/dev/n
 
 RUST_SOURCES := $(shell find dataplane -name '*.rs' -not -path '*/target/*' 2>/dev/null) \
 	$(wildcard dataplane/Cargo.* dataplane/*/Cargo.toml)
+# Runs what is independent side by side; who fails says so in one piece. Cargo and npm count cores themselves.
+TOGETHER = $(MAKE) --no-print-directory --jobs=3 --output-sync=target
 PAGE_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 
 .PHONY: help
@@ -38,7 +40,7 @@ $(CACHE)/venv-dev: requirements-dev.txt $(CACHE)/venv
 	@touch $@
 
 $(CACHE)/native: $(RUST_SOURCES) pyproject.toml $(CACHE)/venv
-	PIP_QUIET=1 $(BIN)/maturin develop --release --locked --quiet
+	PIP_QUIET=1 MAKEFLAGS= $(BIN)/maturin develop --release --locked --quiet
 	@touch $@
 
 web/node_modules/.package-lock.json: web/package-lock.json | $(CACHE)/build-tools
@@ -48,6 +50,14 @@ web/node_modules/.package-lock.json: web/package-lock.json | $(CACHE)/build-tool
 $(CACHE)/page: $(PAGE_SOURCES) web/node_modules/.package-lock.json
 	cd web && npm run --silent build
 	@touch $@
+
+# What checks and tests need, from nothing.
+.PHONY: ready parts
+ready:
+	@+$(TOGETHER) parts
+
+parts: $(CACHE)/native $(CACHE)/page $(CACHE)/venv-dev
+	@:
 
 .PHONY: build
 build: $(CACHE)/native $(CACHE)/page ## Build everything: .venv/bin/conclave, the native module, the page
@@ -64,14 +74,17 @@ run: build ## Build everything and start Conclave with embedded defaults
 
 # -- checks ---------------------------------------------------------------------------------------
 
+# Tests run in two processes, a file in one of them: its tests share servers, browsers and networks.
+WORKERS := -n 2 --dist loadfile
+
 .PHONY: test test-rust test-python test-web test-interop
-test: $(CACHE)/test-tools build test-rust test-python test-web test-interop fuzz-short ## All tests
+test: ready $(CACHE)/test-tools test-rust test-python test-web test-interop fuzz-short ## All tests
 
 test-rust: $(CACHE)/venv
 	cd dataplane && cargo test --locked --quiet --workspace
 
 test-python: build $(CACHE)/venv-dev
-	$(BIN)/pytest tests/unit tests/properties tests/integration tests/adversity tests/architecture
+	$(BIN)/pytest $(WORKERS) tests/unit tests/properties tests/integration tests/adversity tests/architecture
 
 test-web: $(CACHE)/page $(CACHE)/test-tools
 	cd web && npm run --silent test
@@ -91,24 +104,31 @@ $(CACHE)/python-sdk-2024: tests/interop/sdks/python-2024.txt
 
 test-interop: build $(CACHE)/venv-dev $(CACHE)/test-tools sdks
 	@# Real browsers beside whatever else the machine does: who fails is tried once more, and named at the end.
-	$(BIN)/pytest tests/interop --reruns 1 -rR
+	$(BIN)/pytest tests/interop --reruns 1 -rR $(WORKERS)
 
 KILLS ?= 200
 .PHONY: soak
 soak: build $(CACHE)/venv-dev ## Kill the sidecar KILLS times while events are recorded: nothing confirmed may be lost
 	CONCLAVE_KILLS=$(KILLS) $(BIN)/pytest tests/adversity/test_audit_log.py
 
-.PHONY: lint
-lint: build $(CACHE)/venv-dev ## Layers, lengths, types, style, licences
+.PHONY: lint lint-python lint-rust lint-web
+lint: ready ## Layers, lengths, types, style, licences
+	@+$(TOGETHER) lint-rust lint-python lint-web
+
+lint-python: build $(CACHE)/venv-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m mypy.stubtest sfu._dataplane --allowlist tests/architecture/stubtest-allowlist.txt
 	$(BIN)/pytest tests/architecture
+
+lint-rust: $(CACHE)/venv-dev
 	cd dataplane && cargo fmt --all --check
-	cd dataplane && cargo clippy --locked --quiet --workspace --all-targets -- -D warnings
+	cd dataplane && MAKEFLAGS= cargo clippy --locked --quiet --workspace --all-targets -- -D warnings
 	cd dataplane && PATH="$(CURDIR)/$(BIN):$$PATH" cargo deny --log-level error check licenses bans sources
+
+lint-web: web/node_modules/.package-lock.json
 	cd web && npm run --silent lint && npm run --silent typecheck
 
 .PHONY: fmt
