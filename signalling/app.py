@@ -32,7 +32,6 @@ from signalling.edge import Edge
 from signalling.entrance import Entrance, attempt_of
 from signalling.http_sessions import SDP, HttpSessions
 from signalling.hub import Hub, HubSettings, no_ice_servers
-from signalling.ledger import Ledger
 from signalling.limits import API_RATE, JOIN_RATE, Rate
 from signalling.messages import IceServer, ServerFacts
 from signalling.page import Page
@@ -130,7 +129,7 @@ def create_app(deps: SignallingDeps) -> Signalling:
         *ingest.routes(),
         *egress.routes(),
     ]
-    _add_validation(api, admission, hub.ledger)
+    _add_validation(api, admission, hub)
     _add_health(api, deps.is_healthy, page)
     service = RoomService(hub, door, deps.room_defaults, remote_unmute=deps.remote_unmute)
     twirp = Twirp(
@@ -147,16 +146,16 @@ def create_app(deps: SignallingDeps) -> Signalling:
     return Signalling(Edge(api, ACCEPT_POST), api, hub, authorizer, twirp, egress)
 
 
-def _add_validation(api: FastAPI, admission: Admission, ledger: Ledger) -> None:
+def _add_validation(api: FastAPI, admission: Admission, hub: Hub) -> None:
     async def validate(request: Request) -> Response:
         attempt = attempt_of(request, v1=request.url.path.endswith("/v1/validate"))
         try:
             admission.check(attempt)
         except RemoteError as error:
-            if error.code.startswith(
-                "token_"
-            ):  # what a good token may not do is on record when it tries
-                ledger.token_refused(admission.token(attempt), error.code)
+            hub.refusals[error.code] += 1
+            # What a good token may not do is on record when it tries.
+            if error.code.startswith("token_"):
+                hub.ledger.token_refused(admission.token(attempt), error.code)
             return refusal(error)
         return PlainTextResponse("success")
 

@@ -129,6 +129,7 @@ async def test_refusals_come_before_the_upgrade(
         assert validate.status_code == status
         assert validate.headers["access-control-allow-origin"] == "https://a.example"
         assert text in validate.text
+        assert server.signalling.hub.refusals.total() == 2
 
 
 async def test_validate_says_success_for_what_would_be_let_in() -> None:
