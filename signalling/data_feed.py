@@ -6,7 +6,7 @@ In: messages of data channels, packets of the server's API. Out: messages on the
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from common.errors import RemoteError
@@ -58,12 +58,14 @@ class DataFeed:
             return
         if packet.label == RELIABLE:
             state.recent.add(packet, now)
-        receivers = [
+        meant = [
             peer
             for peer in room.peers.values()
             if packet.reaches(peer.sid, peer.identity, peer.permissions)
-            and self._is_ready(peer, packet.label)
         ]
+        receivers = [peer for peer in meant if self._is_ready(peer, packet.label)]
+        if packet.label != RELIABLE:  # those are kept for whoever is not ready yet
+            self._count_missed(meant, packet.label)
         if receivers:
             self._engine.send_data(receivers, packet.label, packet.data)
 
@@ -95,6 +97,13 @@ class DataFeed:
             for packet in (state.recent.since(start, now) if state else ())
             if packet.reaches(peer.sid, peer.identity, peer.permissions)
         ]
+
+    def _count_missed(self, meant: Iterable[PeerPort], label: str) -> None:
+        """Members will have a channel, and do not yet; who came by another door may never have one."""
+        for peer in meant:
+            member = self._roster.members.get(peer.sid)
+            if member is not None and label not in member.channels:
+                self._refusals["data_channel_not_open"] += 1
 
     def _is_ready(self, peer: PeerPort, label: str) -> bool:
         """Members count from the event on, so that nothing reaches them twice through `channel_ready`."""

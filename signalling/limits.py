@@ -84,8 +84,9 @@ SOCKET_PING_TIMEOUT: Final = 20.0
 
 # -- data packets ----------------------------------------------------------------------------------
 
-# Reliable packets kept per room for those who join or resume (LiveKit's).
-RECENT_DATA_AGE: Final = 2.0
+# Reliable packets kept per room for those who join or resume: whoever has to fall back to TCP needs some five
+# seconds until its channels are open, and a resume may take as long.
+RECENT_DATA_AGE: Final = 10.0
 RECENT_DATA_BYTES: Final = 100_000
 # Remembered per room, against repeats of SendData.
 MAX_NONCES: Final = 1_024

@@ -77,10 +77,25 @@ def test_old_packets_are_not_replayed() -> None:
     stage = Stage()
     alice, bob = connected(stage, "alice"), stage.active("bob")
     say(alice, 1)
-    stage.clock.advance(2.1)
+    stage.clock.advance(10.1)
     bob.double.open_channel(RELIABLE)
     stage.rooms.flush()
     assert received(stage, bob) == []
+
+
+def test_what_is_not_kept_for_a_channel_that_opens_late_is_counted() -> None:
+    stage = Stage()
+    alice, bob = connected(stage, "alice"), stage.active("bob")
+    say(alice, 1, LOSSY)
+    assert stage.refusals == {"data_channel_not_open": 1}
+    stage.clock.advance(9.9)
+    say(alice, 2)
+    for label in (LOSSY, RELIABLE):
+        bob.double.open_channel(label)
+    stage.rooms.flush()
+    say(alice, 3, LOSSY)
+    assert received(stage, bob) == [2, 3]
+    assert stage.refusals == {"data_channel_not_open": 1}
 
 
 def test_a_resumed_client_gets_what_it_missed_of_each_sender() -> None:
