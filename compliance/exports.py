@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from compliance.envelope import Record, format_time
+from compliance.envelope import Record, decode, format_time
 from compliance.events import data_fields
 from compliance.words import Decision
 from crypto.merkle import leaf_hash
@@ -80,6 +80,22 @@ MAPPING: Final[Mapping[str, Mapped]] = {
 }  # fmt: skip
 OTHER_FACTS: Final = "otherFacts"  # no fact of ours has that key
 _CEF_SEVERITY: Final = {1: 2, 2: 4, 3: 6, 4: 8}
+
+
+def line_of(index: int, entry: bytes, form: Format, path: Sequence[bytes] | None) -> str:
+    """A line of an export; as JSON the entry is proven by `path`, or without one by the range that is exported.
+
+    Raises RemoteError: entry_malformed.
+    """
+    if form is Format.JSON_LINES:
+        return ranged_line(index, entry) if path is None else json_line(index, entry, path)
+    record = decode(entry)
+    return ocsf(index, record) if form is Format.OCSF else cef(index, record)
+
+
+def last_line(note: str, size: int, *, whole: bool) -> str:
+    """What a JSON export of a tree of `size` entries ends with: of all of them, or of some with a path each."""
+    return range_line(note, 0, size, []) if whole else checkpoint_line(note)
 
 
 def json_line(index: int, entry: bytes, path: Sequence[bytes] | None = None) -> str:

@@ -15,16 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, Self
 
 from common.errors import LocalError, RemoteError
-from compliance.envelope import decode
-from compliance.exports import (
-    Format,
-    cef,
-    checkpoint_line,
-    json_line,
-    ocsf,
-    range_line,
-    ranged_line,
-)
+from compliance.exports import Format, last_line, line_of
 from compliance.published import PublishedLog
 from compliance.questions import Filter
 from crypto.proofs import InclusionReceipt
@@ -80,21 +71,12 @@ class OfflineLog:
     def export(self, wanted: Filter, form: Format, out: BinaryIO) -> None:
         """Writes what fits. Raises RemoteError: log_unreadable, entry_malformed."""
         whole = wanted.is_empty and self._size > 0
+        proven = form is Format.JSON_LINES and not whole
         for index, entry in self._fitting(wanted):
-            out.write(self._line(index, entry, form, prove=not whole).encode() + b"\n")
+            path = self._log.path(index, self._size) if proven else None
+            out.write(line_of(index, entry, form, path).encode() + b"\n")
         if form is Format.JSON_LINES:
-            last = (
-                range_line(self._note, 0, self._size, []) if whole else checkpoint_line(self._note)
-            )
-            out.write(last.encode() + b"\n")
-
-    def _line(self, index: int, entry: bytes, form: Format, *, prove: bool) -> str:
-        if form is Format.JSON_LINES:
-            if prove:
-                return json_line(index, entry, self._log.path(index, self._size))
-            return ranged_line(index, entry)
-        record = decode(entry)
-        return ocsf(index, record) if form is Format.OCSF else cef(index, record)
+            out.write(last_line(self._note, self._size, whole=whole).encode() + b"\n")
 
     def _fitting(self, wanted: Filter) -> Iterator[tuple[int, bytes]]:
         try:

@@ -16,17 +16,8 @@ from starlette.types import Receive, Scope, Send
 
 from common.clock import Clock
 from common.errors import RemoteError
-from compliance.envelope import decode
-from compliance.exports import (
-    Format,
-    cef,
-    checkpoint_line,
-    json_line,
-    ocsf,
-    range_line,
-    ranged_line,
-)
-from compliance.questions import MAX_PAGE, Filter, Found, Question
+from compliance.exports import Format, json_line, last_line, line_of
+from compliance.questions import MAX_PAGE, Filter, Question
 from crypto.tokens import LEEWAY
 from signalling.v1.ports import Log
 
@@ -97,12 +88,13 @@ class Exports:
             answer = await self._log.ask(
                 Question(export.filter, start, limit=MAX_PAGE, prove=prove, size=export.size)
             )
-            yield "".join(_line(found, export.format, prove) + "\n" for found in answer.found)
+            yield "".join(
+                line_of(each.index, each.entry, export.format, each.path if prove else None) + "\n"
+                for each in answer.found
+            )
             start, more = answer.next, answer.more
         if export.format is Format.JSON_LINES:
-            note = export.checkpoint
-            whole = export.is_whole
-            yield (range_line(note, 0, export.size, []) if whole else checkpoint_line(note)) + "\n"
+            yield last_line(export.checkpoint, export.size, whole=export.is_whole) + "\n"
 
 
 class Followers:
@@ -166,12 +158,3 @@ class _Held(StreamingResponse):
             await super().__call__(scope, receive, send)
         finally:
             self._release()
-
-
-def _line(found: Found, form: Format, prove: bool) -> str:
-    if form is Format.JSON_LINES:
-        if prove:
-            return json_line(found.index, found.entry, found.path)
-        return ranged_line(found.index, found.entry)
-    record = decode(found.entry)
-    return ocsf(found.index, record) if form is Format.OCSF else cef(found.index, record)
